@@ -41,24 +41,24 @@ run: all ## build, start the server on data/, open the shell on it
 
 test: deps-test ## build with slow checks and run all tests
 	$(CONFIGURE) $(BUILD)-test -Dslow_checks=enabled
-	$(NINJA) -C $(BUILD)-test
+	$(NINJA) -C $(BUILD)-test all meson-test-prereq
 	@$(RUN_TESTS) $(BUILD)-test $(TEST_ARGS)
 
 ci-more: clang asan ## what CI runs after the tests: a clang build and the address sanitizer
 
 asan: deps-test ## unit tests under the address and undefined-behaviour sanitizers
 	$(CONFIGURE) $(BUILD)-asan $(ASAN_SETUP)
-	$(NINJA) -C $(BUILD)-asan
+	$(NINJA) -C $(BUILD)-asan all meson-test-prereq
 	@$(RUN_TESTS) $(BUILD)-asan $(SANITIZED_TEST_ARGS)
 
 tsan: deps-test ## unit tests under the thread sanitizer
 	$(CONFIGURE) $(BUILD)-tsan $(TSAN_SETUP)
-	$(NINJA) -C $(BUILD)-tsan
+	$(NINJA) -C $(BUILD)-tsan all meson-test-prereq
 	@$(TSAN_PREFIX) $(RUN_TESTS) $(BUILD)-tsan $(SANITIZED_TEST_ARGS)
 
 clang: deps-test ## build with clang, which warns about other things than gcc
 	CC=clang $(CONFIGURE) $(BUILD)-clang
-	$(NINJA) -C $(BUILD)-clang
+	$(NINJA) -C $(BUILD)-clang all meson-test-prereq
 
 fuzz: deps-test ## run each fuzzer for FUZZ_SECONDS (60)
 	CC=clang $(CONFIGURE) $(BUILD)-fuzz $(ASAN_SETUP) -Db_lundef=false -Dfuzz=true
