@@ -6,6 +6,9 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 DATA  ?= data
 
+# A plain build makes the program without the tests; as long as there is no program, everything.
+PROGRAM := $(if $(wildcard src/cli/meson.build),rustdb)
+
 NINJA     := ninja -j$(JOBS)
 CONFIGURE := tools/configure.sh
 RUN_TESTS := tools/run_tests.py
@@ -24,7 +27,7 @@ TSAN_PREFIX := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 all: deps ## build the release: build/rustdb
 	$(CONFIGURE) $(BUILD)
-	$(NINJA) -C $(BUILD)
+	$(NINJA) -C $(BUILD) $(PROGRAM)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,24 +44,24 @@ run: all ## build, start the server on data/, open the shell on it
 
 test: deps-test ## build with slow checks and run all tests
 	$(CONFIGURE) $(BUILD)-test -Dslow_checks=enabled
-	$(NINJA) -C $(BUILD)-test all meson-test-prereq
+	$(NINJA) -C $(BUILD)-test
 	@$(RUN_TESTS) $(BUILD)-test $(TEST_ARGS)
 
 ci-more: clang asan ## what CI runs after the tests: a clang build and the address sanitizer
 
 asan: deps-test ## unit tests under the address and undefined-behaviour sanitizers
 	$(CONFIGURE) $(BUILD)-asan $(ASAN_SETUP)
-	$(NINJA) -C $(BUILD)-asan all meson-test-prereq
+	$(NINJA) -C $(BUILD)-asan
 	@$(RUN_TESTS) $(BUILD)-asan $(SANITIZED_TEST_ARGS)
 
 tsan: deps-test ## unit tests under the thread sanitizer
 	$(CONFIGURE) $(BUILD)-tsan $(TSAN_SETUP)
-	$(NINJA) -C $(BUILD)-tsan all meson-test-prereq
+	$(NINJA) -C $(BUILD)-tsan
 	@$(TSAN_PREFIX) $(RUN_TESTS) $(BUILD)-tsan $(SANITIZED_TEST_ARGS)
 
 clang: deps-test ## build with clang, which warns about other things than gcc
 	CC=clang $(CONFIGURE) $(BUILD)-clang
-	$(NINJA) -C $(BUILD)-clang all meson-test-prereq
+	$(NINJA) -C $(BUILD)-clang
 
 fuzz: deps-test ## run each fuzzer for FUZZ_SECONDS (60)
 	CC=clang $(CONFIGURE) $(BUILD)-fuzz $(ASAN_SETUP) -Db_lundef=false -Dfuzz=true

@@ -13,7 +13,8 @@ fi
 # A session of its own keeps the shell's Ctrl-C away from the server.
 setsid "$program" serve --data "$data" --port "$port" &
 server=$!
-trap 'kill "$server" 2>/dev/null; wait "$server"' EXIT
+trap 'kill "$server" 2>/dev/null; wait "$server" || true' EXIT
+trap 'exit 130' INT TERM HUP
 
 tries=0
 until "$program" shell --host 127.0.0.1 --port "$port" -c 'select 1' >/dev/null 2>&1; do
@@ -25,4 +26,5 @@ until "$program" shell --host 127.0.0.1 --port "$port" -c 'select 1' >/dev/null 
     fi
     sleep 0.1
 done
+trap : INT # from here on Ctrl-C cancels a statement
 "$program" shell --host 127.0.0.1 --port "$port"
