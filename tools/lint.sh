@@ -23,10 +23,12 @@ check) ;;
 esac
 
 failed=0
-if [ ${#sources[@]} -gt 0 ] && ! clang-format --dry-run --Werror "${sources[@]}"; then
-    echo "lint: 'make format' puts that right" >&2
-    failed=1
-fi
+for source in "${sources[@]}"; do
+    if ! clang-format --dry-run --Werror "$source" 2>/dev/null; then
+        echo "lint: $source is not in the common format ('make format' puts that right)" >&2
+        failed=1
+    fi
+done
 
 # A header includes what it uses.
 for header in "${headers[@]}"; do
