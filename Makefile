@@ -19,8 +19,8 @@ SANITIZED_TEST_ARGS = $(TEST_ARGS) --suite unit --timeout-multiplier 5
 ASAN_SETUP := -Doptimization=1 -Db_sanitize=address,undefined
 TSAN_SETUP := -Doptimization=1 -Db_sanitize=thread
 
-# The thread sanitizer of these compilers cannot place its shadow under a very random address space.
-TSAN_PREFIX := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+# The sanitizers of these compilers cannot place their shadow in a very random address space (vm.mmap_rnd_bits 32).
+FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .NOTPARALLEL:
 .PHONY: all help deps deps-test run test ci-more asan tsan clang fuzz soak bench oracle corpus format lint clean
@@ -52,12 +52,12 @@ ci-more: clang asan ## what CI runs after the tests: a clang build and the addre
 asan: deps-test ## unit tests under the address and undefined-behaviour sanitizers
 	$(CONFIGURE) $(BUILD)-asan $(ASAN_SETUP)
 	$(NINJA) -C $(BUILD)-asan
-	@$(RUN_TESTS) $(BUILD)-asan $(SANITIZED_TEST_ARGS)
+	@$(FIXED_ADDRESSES) $(RUN_TESTS) $(BUILD)-asan $(SANITIZED_TEST_ARGS)
 
 tsan: deps-test ## unit tests under the thread sanitizer
 	$(CONFIGURE) $(BUILD)-tsan $(TSAN_SETUP)
 	$(NINJA) -C $(BUILD)-tsan
-	@$(TSAN_PREFIX) $(RUN_TESTS) $(BUILD)-tsan $(SANITIZED_TEST_ARGS)
+	@$(FIXED_ADDRESSES) $(RUN_TESTS) $(BUILD)-tsan $(SANITIZED_TEST_ARGS)
 
 clang: deps-test ## build with clang, which warns about other things than gcc
 	CC=clang $(CONFIGURE) $(BUILD)-clang
@@ -66,7 +66,7 @@ clang: deps-test ## build with clang, which warns about other things than gcc
 fuzz: deps-test ## run each fuzzer for FUZZ_SECONDS (60)
 	CC=clang $(CONFIGURE) $(BUILD)-fuzz $(ASAN_SETUP) -Db_lundef=false -Dfuzz=true
 	$(NINJA) -C $(BUILD)-fuzz
-	@tools/fuzz.sh $(BUILD)-fuzz/tests
+	@$(FIXED_ADDRESSES) tools/fuzz.sh $(BUILD)-fuzz/tests
 
 soak bench oracle corpus:
 	@echo "make $@: not built yet"; exit 1
