@@ -72,7 +72,8 @@ static void put_time(Line *line, Log *log)
     if (gmtime_r(&t, &tm) == NULL) {
         memset(&tm, 0, sizeof tm);
     }
-    put(line, log->format == LOG_JSON ? "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" : "%04d-%02d-%02d %02d:%02d:%02d.%06d UTC",
+    put(line,
+        log->format == LOG_JSON ? "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" : "%04d-%02d-%02d %02d:%02d:%02d.%06d UTC",
         tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, micros);
 }
 
@@ -134,11 +135,11 @@ void log_error(Log *log, LogLevel level, const Error *err, const char *doing)
     }
     char message[MESSAGE_BYTES];
     const char *text = err->message == NULL ? status_text(err->status) : err->message;
-    int n = snprintf(message, sizeof message, "%s%s%s%s%s%s%s%s%s", doing == NULL ? "" : doing,
-                     doing == NULL ? "" : ": ", text, err->detail == NULL ? "" : " DETAIL: ",
-                     err->detail == NULL ? "" : err->detail, err->hint == NULL ? "" : " HINT: ",
-                     err->hint == NULL ? "" : err->hint, err->context == NULL ? "" : " CONTEXT: ",
-                     err->context == NULL ? "" : err->context);
+    int n =
+        snprintf(message, sizeof message, "%s%s%s%s%s%s%s%s%s", doing == NULL ? "" : doing, doing == NULL ? "" : ": ",
+                 text, err->detail == NULL ? "" : " DETAIL: ", err->detail == NULL ? "" : err->detail,
+                 err->hint == NULL ? "" : " HINT: ", err->hint == NULL ? "" : err->hint,
+                 err->context == NULL ? "" : " CONTEXT: ", err->context == NULL ? "" : err->context);
     if (n >= (int)sizeof message) {
         message[utf8_complete(message, sizeof message - 1)] = 0;
     }

@@ -84,8 +84,8 @@ static void note_peak(Budget *b)
 {
     size_t used = budget_used(b);
     size_t peak = load(&b->peak);
-    while (used > peak && !atomic_compare_exchange_weak_explicit(&b->peak, &peak, used, memory_order_relaxed,
-                                                                 memory_order_relaxed)) {
+    while (used > peak &&
+           !atomic_compare_exchange_weak_explicit(&b->peak, &peak, used, memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 

@@ -88,10 +88,11 @@ typedef struct IoReq {
     uint32_t len;
     uint64_t offset;
     void *user;
-    /* results, valid once ioq_wait returned the request */
+    /* results, valid once ioq_next returned the request */
     Status status;
     int os_errno;
     struct IoReq *next; /* private */
+    uint32_t done;      /* private: bytes transferred */
 } IoReq;
 
 /*
@@ -102,12 +103,12 @@ typedef struct IoReq {
 typedef struct IoQueue IoQueue;
 STATUS ioq_new(Vfs *v, unsigned depth, Error *err, IoQueue **out_queue);
 void ioq_free(IoQueue *q); /* waits for what is in flight */
-/* Starts the request; when `depth` are in flight waits for one first (kept for a later ioq_wait). Never fails itself. */
+/* Starts the request; when `depth` are in flight waits for one first (kept for a later ioq_next). Never fails itself. */
 void ioq_submit(IoQueue *q, IoReq *req);
 /* Returns a finished request, waiting for one if `wait`; NULL when none is in flight (or none finished, without wait). */
 IoReq *ioq_next(IoQueue *q, bool wait);
 const char *ioq_backend(const IoQueue *q); /* "io_uring", "threads", "inline" */
-/* Fills the Error from a failed request, as file_read and the others would. */
+/* Fills the Error from a failed request, as file_read and the others would; returns the request's status. */
 Status ioq_error(const IoReq *req, Error *err);
 
 #endif

@@ -30,7 +30,7 @@ static _Thread_local unsigned held_count;
 static void check_rank(const void *lock, LockRank rank)
 {
     for (unsigned i = 0; i < held_count; i++) {
-        ASSERT(held[i].lock != lock); /* not recursive */
+        ASSERT(held[i].lock != lock);                                    /* not recursive */
         bool latches = rank == RANK_LATCH && held[i].rank == RANK_LATCH; /* ordered by storage */
         if (rank != RANK_NONE && held[i].rank >= rank && !latches) {
             fprintf(stderr, "lock of rank %d is taken while one of rank %d is held (os/rank.h)\n", (int)rank,
