@@ -12,6 +12,10 @@
 #ifndef RDB_OS_SIMDISK_H
 #define RDB_OS_SIMDISK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "os/file.h"
 
 typedef struct SimDisk SimDisk;
@@ -39,7 +43,7 @@ STATUS simdisk_survivor(const SimDisk *d, uint64_t survive_seed, Error *err, Sim
  * Recording for "a cut after each I/O of one run": with recording on, every effect is kept with its I/O number, and
  * simdisk_survivor_at builds the survivor of a cut after I/O number n (of 1..simdisk_io_count) without re-running.
  */
-void simdisk_record(SimDisk *d, bool on); /* before the first I/O */
+STATUS simdisk_record(SimDisk *d, bool on, Error *err); /* on: before the disk's first I/O */
 STATUS simdisk_survivor_at(const SimDisk *d, uint64_t after_io, uint64_t survive_seed, Error *err, SimDisk **out_disk);
 
 /* The n-th I/O from now that matches fails with ST_IO_ERROR (or ST_DISK_FULL); if persistent all later ones too. */
@@ -52,6 +56,8 @@ void simdisk_set_capacity(SimDisk *d, uint64_t bytes);
 uint64_t simdisk_used_bytes(const SimDisk *d);
 /* Flips bits in a durable range (a misdirected or rotted sector), for corruption tests. */
 STATUS simdisk_corrupt(SimDisk *d, const char *path, uint64_t offset, size_t len, Error *err);
+/* Alignment that files opened FILE_DIRECT ask for: 512 to FILE_ALIGN_MAX, which is the default. For files opened later. */
+void simdisk_set_alignment(SimDisk *d, uint32_t bytes);
 /* Delay per I/O class in virtual (scheduler) or real microseconds, to widen windows; 0 = none. */
 void simdisk_set_latency(SimDisk *d, int64_t read_us, int64_t write_us, int64_t sync_us);
 
