@@ -1,176 +1,7 @@
 /*
- * parse/deparse_expr.c: expressions and types.
+ * parse/deparse_expr.c: expressions.
  */
-#include <inttypes.h>
-#include <string.h>
-
-#include "os/thread.h"
 #include "parse/deparse_int.h"
-#include "parse/keywords.h"
-
-/* Writing. */
-
-void put(Printer *p, const char *s)
-{
-    strbuf_puts(p->out, s);
-}
-
-void put_ident(Printer *p, Str name)
-{
-    strbuf_put_ident(p->out, name);
-}
-
-/* In quotes also if it is any keyword: where the grammar gives some unreserved ones a meaning. */
-static void put_plain_ident(Printer *p, Str name)
-{
-    if (keyword_find(name.p, name.len) == NULL) {
-        put_ident(p, name);
-    } else {
-        put(p, "\"");
-        strbuf_append(p->out, name.p, name.len);
-        put(p, "\"");
-    }
-}
-
-void put_string(Printer *p, Str value)
-{
-    put(p, "'");
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.p[i] == '\'') {
-            put(p, "'");
-        }
-        strbuf_putc(p->out, value.p[i]);
-    }
-    put(p, "'");
-}
-
-void put_int(Printer *p, int64_t value)
-{
-    strbuf_printf(p->out, "%" PRId64, value);
-}
-
-void put_names(Printer *p, const AstNames *names, const char *separator)
-{
-    for (uint32_t i = 0; i < names->count; i++) {
-        put(p, i > 0 ? separator : "");
-        put_ident(p, names->items[i]);
-    }
-}
-
-void put_name_list(Printer *p, const AstNames *names)
-{
-    if (names->count > 0) {
-        put(p, " (");
-        put_names(p, names, ", ");
-        put(p, ")");
-    }
-}
-
-void put_list(Printer *p, const AstList *list, const char *separator, void (*item)(Printer *, const AstNode *))
-{
-    for (uint32_t i = 0; i < list->count && p->st == ST_OK; i++) {
-        put(p, i > 0 ? separator : "");
-        item(p, list->items[i]);
-    }
-}
-
-void put_unsupported(Printer *p, const AstNode *node)
-{
-    if (p->st == ST_OK) {
-        p->st = err_set(p->err, ST_FEATURE_NOT_SUPPORTED, "cannot write %s as SQL", ast_tag_name(node->tag));
-    }
-}
-
-bool put_may_descend(Printer *p)
-{
-    if (p->st == ST_OK && !os_stack_ok(OS_STACK_RESERVE)) {
-        p->st = err_set(p->err, ST_STATEMENT_TOO_COMPLEX, NULL);
-    }
-    return p->st == ST_OK;
-}
-
-/* Types. */
-
-/* The grammar's own spelling of its types, which it turns into pg_catalog.name; the suffix follows the modifiers. */
-typedef struct TypeWords {
-    const char *name;
-    const char *words;
-    const char *suffix;
-    bool with_modifier_only; /* without, the grammar would add one: "character" is character(1) */
-} TypeWords;
-
-static const TypeWords *type_words(const AstTypeName *type)
-{
-    static const TypeWords table[] = {
-        {"bool", "boolean", "", false},
-        {"int2", "smallint", "", false},
-        {"int4", "integer", "", false},
-        {"int8", "bigint", "", false},
-        {"float4", "real", "", false},
-        {"float8", "double precision", "", false},
-        {"numeric", "numeric", "", false},
-        {"varchar", "character varying", "", false},
-        {"bpchar", "character", "", true},
-        {"bit", "bit", "", true},
-        {"varbit", "bit varying", "", false},
-        {"time", "time", "", false},
-        {"timetz", "time", " with time zone", false},
-        {"timestamp", "timestamp", "", false},
-        {"timestamptz", "timestamp", " with time zone", false},
-    };
-    if (type->names.count != 2 || type->pct_type || !str_eq(type->names.items[0], STR_LIT("pg_catalog"))) {
-        return NULL;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        if (str_eq(type->names.items[1], str_from(table[i].name))) {
-            return table[i].with_modifier_only && type->typmods.count == 0 ? NULL : &table[i];
-        }
-    }
-    return NULL;
-}
-
-/* Precisions are constants in the grammar of these; any expression is one where the name is generic. */
-static bool plain_modifiers(const AstTypeName *type)
-{
-    for (uint32_t i = 0; i < type->typmods.count; i++) {
-        const AstNode *mod = type->typmods.items[i];
-        if (mod->tag != AST_CONST || ((const AstConst *)mod)->kind != AST_CONST_INT || ((const AstConst *)mod)->ival < 0) {
-            return false;
-        }
-    }
-    return type->typmods.count <= 1 || str_eq(type->names.items[1], STR_LIT("numeric"));
-}
-
-static void put_array_bounds(Printer *p, const AstList *bounds)
-{
-    for (uint32_t i = 0; i < bounds->count; i++) {
-        int32_t size = AST_CAST(bounds->items[i], Const, CONST)->ival;
-        put(p, "[");
-        if (size >= 0) {
-            put_int(p, size);
-        }
-        put(p, "]");
-    }
-}
-
-void put_type(Printer *p, const AstTypeName *type)
-{
-    const TypeWords *words = plain_modifiers(type) ? type_words(type) : NULL;
-    put(p, type->setof ? "SETOF " : "");
-    if (words != NULL) {
-        put(p, words->words);
-    } else {
-        put_names(p, &type->names, ".");
-    }
-    if (type->typmods.count > 0) {
-        put(p, "(");
-        put_list(p, &type->typmods, ", ", put_expr);
-        put(p, ")");
-    }
-    put(p, words != NULL ? words->suffix : "");
-    put(p, type->pct_type ? "%TYPE" : "");
-    put_array_bounds(p, &type->array_bounds);
-}
 
 /* Leaves. */
 
@@ -530,7 +361,7 @@ static void put_call_args(Printer *p, const AstFuncCall *f)
         put_expr(p, f->args.items[i]);
     }
     if (!f->within_group) {
-        put_order_by(p, &f->order_by);
+        put_order_by(p, " ", &f->order_by);
     }
 }
 
@@ -555,7 +386,7 @@ static void put_func_call(Printer *p, const AstFuncCall *f)
     put(p, ")");
     if (f->within_group) {
         put(p, " WITHIN GROUP (");
-        put_order_by(p, &f->order_by);
+        put_order_by(p, "", &f->order_by);
         put(p, ")");
     }
     if (f->filter != NULL) {
@@ -594,10 +425,11 @@ void put_sort_by(Printer *p, const AstNode *node)
     put_sort_order(p, s->dir, s->nulls);
 }
 
-void put_order_by(Printer *p, const AstList *list)
+void put_order_by(Printer *p, const char *before, const AstList *list)
 {
     if (list->count > 0) {
-        put(p, " ORDER BY ");
+        put(p, before);
+        put(p, "ORDER BY ");
         put_list(p, list, ", ", put_sort_by);
     }
 }
@@ -621,7 +453,7 @@ static void put_frame_bound(Printer *p, int32_t frame, bool start, const AstNode
 static void put_frame(Printer *p, const AstWindowDef *w)
 {
     int32_t frame = w->frame;
-    put(p, frame & AST_FRAME_RANGE ? " RANGE " : frame & AST_FRAME_ROWS ? " ROWS " : " GROUPS ");
+    put(p, frame & AST_FRAME_RANGE ? "RANGE " : frame & AST_FRAME_ROWS ? "ROWS " : "GROUPS ");
     put(p, frame & AST_FRAME_BETWEEN ? "BETWEEN " : "");
     put_frame_bound(p, frame, true, w->start_offset);
     if (frame & AST_FRAME_BETWEEN) {
@@ -636,15 +468,21 @@ static void put_frame(Printer *p, const AstWindowDef *w)
 
 void put_window_spec(Printer *p, const AstWindowDef *w)
 {
+    const char *gap = "";
     put(p, "(");
     if (w->ref_name.p != NULL) {
         put_plain_ident(p, w->ref_name);
+        gap = " ";
     }
     if (w->partition_by.count > 0) {
-        put_args(p, " PARTITION BY ", &w->partition_by, "");
+        put(p, gap);
+        put_args(p, "PARTITION BY ", &w->partition_by, "");
+        gap = " ";
     }
-    put_order_by(p, &w->order_by);
+    put_order_by(p, gap, &w->order_by);
+    gap = w->order_by.count > 0 ? " " : gap;
     if (w->frame & AST_FRAME_NONDEFAULT) {
+        put(p, gap);
         put_frame(p, w);
     }
     put(p, ")");

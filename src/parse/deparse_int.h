@@ -19,6 +19,8 @@ typedef struct Printer {
 /* Writing. */
 void put(Printer *p, const char *s);
 void put_ident(Printer *p, Str name);
+/* In quotes also if it is any keyword: where the grammar gives some unreserved ones a meaning. */
+void put_plain_ident(Printer *p, Str name);
 void put_string(Printer *p, Str value); /* as a literal */
 void put_int(Printer *p, int64_t value);
 void put_names(Printer *p, const AstNames *names, const char *separator);
@@ -34,7 +36,7 @@ void put_expr(Printer *p, const AstNode *node);
 void put_operand(Printer *p, const AstNode *node);
 void put_type(Printer *p, const AstTypeName *type);
 void put_sort_by(Printer *p, const AstNode *node);
-void put_order_by(Printer *p, const AstList *list); /* " ORDER BY ...", nothing if empty */
+void put_order_by(Printer *p, const char *before, const AstList *list); /* nothing if empty */
 void put_window_spec(Printer *p, const AstWindowDef *w); /* "(...)" */
 void put_path(Printer *p, const AstList *path);          /* .field[subscript].* */
 void put_sort_order(Printer *p, AstSortDir dir, AstSortNulls nulls);

@@ -356,7 +356,7 @@ static void put_select(Printer *p, const AstSelectStmt *s)
         put(p, s->all ? "ALL " : "");
         put_nested_query(p, &s->right->node);
     }
-    put_order_by(p, &s->order_by);
+    put_order_by(p, " ", &s->order_by);
     put_limit(p, s);
     put_list(p, &s->locking, "", put_locking);
 }
