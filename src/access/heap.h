@@ -99,7 +99,7 @@ typedef struct HeapView {
             } __attribute__((packed, aligned(4)));
         } __attribute__((packed, aligned(4)));
     };
-} __attribute__((aligned(8))) HeapView;
+} __attribute__((aligned(8), may_alias)) HeapView;
 STATIC_ASSERT(sizeof(HeapView) == 16 && offsetof(HeapView, prefix) == 4 && offsetof(HeapView, ref) == 8,
               "on-disk format");
 
@@ -343,7 +343,8 @@ typedef struct HeapInsert {
     uint16_t n_rows;
     uint16_t free_slots;
     uint16_t next_slot; /* where the search for free slots goes on */
-    uint32_t rows_at;   /* offset in data of the row images while building */
+    uint32_t block_at;  /* offset in data of the insert block */
+    uint32_t new_bytes; /* encoded size of the new arrays' fills */
     uint16_t slots[HEAP_SLOTS_MAX];
     uint8_t generations[HEAP_SLOTS_MAX];
     uint64_t present[HEAP_COLUMNS_MAX / 64 + 1]; /* columns that have, or will have, an array */

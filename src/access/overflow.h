@@ -4,7 +4,7 @@
  * Key idea: a chain is written from its last page to its first, each page with one record that is complete in itself: it needs no
  * fix-up, and what exists at any time is a valid chain of the value's tail. It is freed from its end, the first page
  * keeping count of what is left: a half-freed chain is freed further from the same first page, after a crash too. Every page
- * points 1, 2, 4, 8, 64, 512, 4096 and 32768 pages ahead, so that reading prefetches and ranges are reached in few steps.
+ * points 1, 2, 4, 8, 64, 512, 4096 and 32768 pages ahead, so that any part of a long value is reached in few steps.
  *
  * The chain belongs to the table's object. Whoever reads one is protected by his snapshot: chains are freed by purge and undo only.
  * Nothing may be latched by the caller, but for overflow_read*, which may be called with heap pages latched (latch order).
@@ -15,14 +15,14 @@
 #include "access/heap.h"
 
 #define OVERFLOW_VALUE_MAX ((UINT32_C(1) << 30) - 1) /* 1 GiB - 1: more is 54000 */
+enum { OVERFLOW_BODY_MAX = 256 };                    /* most bytes of caller's body in a record */
 
 /*
  * Writing: overflow_write_begin, then steps until done; each step writes some pages under one operation of its own, each
  * page one record HEAP_WAL_OVERFLOW_WRITE of the transaction with the body
  *     [object id 8][object header page 8][page id 8][caller's body]
- * After each step `head` is the first page of what exists: on failure or rollback the caller frees that chain.
- * `step_pages` pages a step at most (1..8). undo_wal_bytes of the operations is what undoing costs: the sum is in
- * undo_reserved, for op_release_undo.
+ * After each step `head` is the first page of what exists: on failure or rollback the caller frees that chain. The
+ * WAL bytes that undoing costs stay reserved: their sum is in undo_reserved, for op_release_undo. The value is not copied.
  */
 typedef struct OverflowWriter {
     StoreObject *object;
@@ -48,13 +48,27 @@ STATUS overflow_read(Ctx *cx, StoreObject *o, PageId head, uint32_t value_len, u
                      char *out);
 
 /*
- * Frees up to 8 pages from the end of a chain, with one record HEAP_WAL_OVERFLOW_FREE (txn as given) whose body is
+ * For purge: frees some pages from the end of a chain, with one record HEAP_WAL_OVERFLOW_FREE (txn as given) whose body is
  *     [object id 8][object header page 8][head page id 8][1 when the chain is gone][caller's body]
- * is_undo: part of a rollback (draws on reserved WAL). Until *out_done `head` stays a chain and a later call goes on. The step that
- * frees the head logs [1]: the caller's list of pending frees forgets the chain by that record.
+ * Until *out_done `head` stays a chain and a later call goes on, also after a crash. The step that frees the head logs [1]:
+ * the caller's list of pending frees forgets the chain by that record. A repeated call before the page is used again is
+ * harmless. is_undo: the operation draws on reserved WAL and never fails for disk space.
  */
 STATUS overflow_free_step(Ctx *cx, StoreObject *o, PageId head, TxnId txn, uint8_t flags, bool is_undo,
                           const void *body, uint32_t body_len, bool *out_done);
+
+/*
+ * Undo of one HEAP_WAL_OVERFLOW_WRITE: frees that one page, with a record HEAP_WAL_OVERFLOW_FREE as above ([1]).
+ *   rollback   from writer.head on: written = LSN_NONE, page = *out_next until that is PAGE_NONE
+ *   recovery   record by record: written = the record's end LSN. A page that is not as that record left it was freed already
+ *              (and is perhaps another's by now): nothing is done.
+ * *out_next is the next page of the chain, PAGE_NONE at its end or when nothing was done.
+ */
+STATUS overflow_undo_step(Ctx *cx, StoreObject *o, PageId page, Lsn written, TxnId txn, uint8_t flags, const void *body,
+                          uint32_t body_len, PageId *out_next);
+
+/* Walks a whole chain; adds its pages to *io_pages. ST_CORRUPTED for what is not as written. */
+STATUS overflow_check(Ctx *cx, StoreObject *o, PageId head, uint32_t value_len, uint64_t *io_pages);
 
 /* Decoders for recovery: what a record of either type names. ST_CORRUPTED on a short body. */
 typedef struct OverflowRecord {
