@@ -21,8 +21,8 @@ typedef enum LockRank {
     RANK_SPACE_GROW,    /* growing the page file */
     RANK_CHECKPOINT,    /* one checkpoint at a time */
     RANK_PURGE,         /* one purge pass at a time */
-    RANK_LOCK_MANAGER,  /* partitions of the lock manager */
-    RANK_LOCK_GRAPH,    /* the deadlock detector's own */
+    RANK_LOCK_GRAPH,    /* one search for deadlocks at a time; it visits the partitions one by one */
+    RANK_LOCK_MANAGER,  /* partitions of the lock manager, shards of its registry of owners */
     RANK_TXN_TABLE,     /* slots of transactions and snapshots */
     RANK_DOUBLEWRITE,   /* one batch of page writes at a time */
     RANK_LATCH,         /* stands for all page latches */
