@@ -7,7 +7,8 @@
  *
  * W1  written <= complete <= reserved <= admitted <= written + ring_bytes: an append never waits for room.
  * W2  durable <= written; nothing that carries an LSN above durable leaves the engine (callers: op.c, writer.c, net).
- * W3  A slot's start is not above the start of the record being copied.
+ * W3  A slot's start is not above the start of the record being copied. It may be far below it, even below `written`: its
+ *     owner was held up between reading the bound and announcing it. wal_complete never goes back behind `written`.
  */
 #include "storage/storage_int.h"
 
@@ -19,6 +20,7 @@ static unsigned slot_take(Wal *w)
     for (;;) {
         uint64_t idle = WAL_SLOT_IDLE;
         uint64_t bound = atomic_load_explicit(&w->reserved, memory_order_seq_cst);
+        SYNC_POINT("wal.before_slot");
         /* seq_cst: ordered before the reservation below, see wal_complete. */
         if (atomic_compare_exchange_strong_explicit(&w->slots[i].start, &idle, bound, memory_order_seq_cst,
                                                     memory_order_relaxed)) {
@@ -47,7 +49,9 @@ Lsn wal_complete(Store *s)
             end = start;
         }
     }
-    return (Lsn){end};
+    /* Below it everything was complete once, and stays so. */
+    uint64_t written = atomic_load_explicit(&w->written, memory_order_acquire);
+    return (Lsn){end > written ? end : written};
 }
 
 void wal_copy_in(Wal *w, uint64_t at, const void *p, size_t len)
