@@ -266,16 +266,16 @@ static BufFrame *clock_evict(BufPool *p)
     return NULL;
 }
 
-/* Nothing is clean: wait for the page writer, or do its work when there is none. */
+/* Nothing is clean: wait for the page writer, or do its work when there is none or it is the caller. */
 static Status wait_for_clean(Ctx *cx, Store *s)
 {
     atomic_fetch_add_explicit(&s->pool.waits_for_clean, 1, memory_order_relaxed);
     if (store_failed(s) || atomic_load_explicit(&s->read_only, memory_order_acquire)) {
         return store_failed_error(s, cx->err);
     }
-    if (!s->threads_running) {
+    if (writer_is_caller(cx, s)) {
         uint32_t written;
-        return writer_batch(cx, s, LSN_MAX, &written);
+        return writer_try_batch(cx, s, &written);
     }
     mutex_lock(&s->job_mutex);
     cond_signal(&s->writer_cond);
@@ -545,18 +545,18 @@ void buf_mark_dirty(BufFrame *f)
 {
     ASSERT(buf_latch_mode(f) == LATCH_EXCLUSIVE);
     if (atomic_load_explicit(&f->rec_lsn, memory_order_relaxed) == 0) {
-        Wal *w = &f->pool->store->wal;
-        /* Before the record is reserved (seq_cst with it): a checkpoint that begins after the record's start sees it. */
-        atomic_store_explicit(&f->rec_lsn, atomic_load_explicit(&w->reserved, memory_order_seq_cst),
-                              memory_order_seq_cst);
-        atomic_fetch_add_explicit(&f->pool->n_dirty, 1, memory_order_relaxed);
+        buf_mark_dirty_at(f, (Lsn){atomic_load_explicit(&f->pool->store->wal.reserved, memory_order_seq_cst)});
     }
 }
 
 void buf_mark_dirty_at(BufFrame *f, Lsn lsn)
 {
-    if (atomic_load_explicit(&f->rec_lsn, memory_order_relaxed) == 0) {
-        atomic_store_explicit(&f->rec_lsn, lsn.v, memory_order_seq_cst);
+    uint64_t rec = 0;
+    /*
+     * Before the record is reserved (seq_cst with it): a checkpoint that begins after the record's start sees it. Not a
+     * plain store: the writer may be taking back a failed batch, and its older position must stay.
+     */
+    if (atomic_compare_exchange_strong_explicit(&f->rec_lsn, &rec, lsn.v, memory_order_seq_cst, memory_order_relaxed)) {
         atomic_fetch_add_explicit(&f->pool->n_dirty, 1, memory_order_relaxed);
     }
 }

@@ -30,15 +30,18 @@ bool checkpoint_due(Store *s)
            atomic_load_explicit(&s->checkpoint_begun, memory_order_acquire);
 }
 
+/* Between batches of the page writer: the pages of one under way are marked clean and not yet in place. */
 static Lsn oldest_dirty(Store *s, Lsn begin)
 {
     Lsn oldest = begin;
+    mutex_lock(&s->writer.mutex);
     for (uint32_t i = 0; i < s->pool.n_frames; i++) {
         uint64_t rec = atomic_load_explicit(&s->pool.frames[i].rec_lsn, memory_order_seq_cst);
         if (rec != 0 && rec < oldest.v) {
             oldest.v = rec;
         }
     }
+    mutex_unlock(&s->writer.mutex);
     return oldest;
 }
 
@@ -46,7 +49,7 @@ static Lsn oldest_dirty(Store *s, Lsn begin)
 static bool in_a_hurry(Store *s)
 {
     uint64_t since = wal_end(s).v - atomic_load_explicit(&s->last_checkpoint_lsn, memory_order_relaxed);
-    return !s->threads_running || since > s->config.checkpoint_wal_bytes + s->config.checkpoint_wal_bytes / 2 ||
+    return !s->threads_running || atomic_load_explicit(&s->stop, memory_order_acquire) || since > s->config.checkpoint_wal_bytes + s->config.checkpoint_wal_bytes / 2 ||
            atomic_load_explicit(&s->checkpoint_wanted, memory_order_acquire) >
                atomic_load_explicit(&s->checkpoint_done, memory_order_acquire);
 }
@@ -87,6 +90,9 @@ static Status log_plain(Ctx *cx, Store *s, uint8_t type, const void *body, uint3
 
 static Status checkpoint_locked(Ctx *cx, Store *s)
 {
+    if (atomic_load_explicit(&s->read_only, memory_order_acquire)) {
+        return store_failed_error(s, cx->err);
+    }
     Lsn begin = wal_end(s);
     Lsn needed = LSN_MAX;
     Lsn end;
@@ -151,13 +157,15 @@ Status checkpoint_run(Ctx *cx, Store *s)
 
 Status store_checkpoint(Ctx *cx, Store *s)
 {
-    uint64_t mine = atomic_fetch_add_explicit(&s->checkpoint_wanted, 1, memory_order_acq_rel) + 1;
-    if (!s->threads_running) {
+    if (writer_is_caller(cx, s)) {
+        atomic_fetch_add_explicit(&s->checkpoint_wanted, 1, memory_order_acq_rel);
         return checkpoint_run(cx, s);
     }
     ctx_wait_begin(cx);
     mutex_lock(&s->job_mutex);
+    /* Before asking: the answer may be there before we look. */
     uint64_t errors = s->checkpoint_errors;
+    uint64_t mine = atomic_fetch_add_explicit(&s->checkpoint_wanted, 1, memory_order_acq_rel) + 1;
     cond_signal(&s->writer_cond);
     while (atomic_load_explicit(&s->checkpoint_done, memory_order_acquire) < mine && s->checkpoint_errors == errors &&
            !store_failed(s)) {

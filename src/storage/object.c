@@ -21,7 +21,7 @@ void object_ids_replay(Store *s, uint64_t below)
         s->promised_object = below;
     }
     /* What was promised may have been used. */
-    s->next_object = s->promised_object;
+    s->next_object = s->usable_object = s->promised_object;
 }
 
 uint64_t object_ids_promised(Store *s)
@@ -35,7 +35,7 @@ uint64_t object_ids_promised(Store *s)
 static bool take_id(Store *s, ObjId *out_id)
 {
     spin_lock(&s->id_lock);
-    bool ok = s->next_object < s->promised_object;
+    bool ok = s->next_object < s->usable_object;
     if (ok) {
         out_id->v = s->next_object++;
     }
@@ -43,33 +43,41 @@ static bool take_id(Store *s, ObjId *out_id)
     return ok;
 }
 
+/*
+ * The promise is raised before its record, the use after it: a checkpoint that begins after the record has the promise in its
+ * control file, and no id is in a record that lies before its promise.
+ */
 static Status promise_ids(Ctx *cx, Store *s)
 {
-    uint64_t below = object_ids_promised(s) + ID_BATCH;
+    spin_lock(&s->id_lock);
+    uint64_t below = s->usable_object + ID_BATCH;
+    s->promised_object = below > s->promised_object ? below : s->promised_object;
+    spin_unlock(&s->id_lock);
     OpNeed need = {.wal_bytes = wal_record_bytes(0, sizeof below)};
     StoreOp op;
     Status st = op_begin(cx, s, &need, &op);
     if (st == ST_OK) {
         (void)store_log(&op, WAL_OBJECT_IDS, 0, TXN_NONE, NULL, 0, &below, sizeof below);
+        SYNC_POINT("object.ids_promised");
         op_end(&op);
         spin_lock(&s->id_lock);
-        s->promised_object = below;
+        s->usable_object = below;
         spin_unlock(&s->id_lock);
     }
     return st;
 }
 
-/* An id is used in later records only, so the promise is in the log before them. */
 Status object_new_id(Ctx *cx, Store *s, ObjId *out_id)
 {
-    Status st = ST_OK;
-    while (st == ST_OK && !take_id(s, out_id)) {
-        mutex_lock(&s->id_mutex);
-        if (s->next_object >= object_ids_promised(s)) {
-            st = promise_ids(cx, s);
-        }
-        mutex_unlock(&s->id_mutex);
+    if (take_id(s, out_id)) {
+        return ST_OK;
     }
+    Status st = ST_OK;
+    mutex_lock(&s->id_mutex);
+    while (st == ST_OK && !take_id(s, out_id)) {
+        st = promise_ids(cx, s);
+    }
+    mutex_unlock(&s->id_mutex);
     return st;
 }
 

@@ -306,6 +306,10 @@ typedef struct Writer {
     uint32_t sweep;
     File *dw;
     IoQueue *io;
+    Error err;
+    Ctx cx; /* of the page writer's thread */
+    Status said; /* the last failure logged, and when: the thread's own */
+    int64_t said_us;
 } Writer;
 
 typedef enum StoreStatus { STORE_OPENING, STORE_RECOVERING, STORE_RUNNING, STORE_FAILED, STORE_CLOSING } StoreStatus;
@@ -331,9 +335,11 @@ struct Store {
     Writer writer;
     Mutex objects_mutex; /* RANK_OBJECT_TABLE: buckets, reference counts */
     StoreObject *objects[OBJECT_BUCKETS];
-    SpinLock id_lock; /* RANK_LEAF: next_object */
+    SpinLock id_lock; /* RANK_LEAF: the three below */
     Mutex id_mutex;   /* RANK_ENGINE: extending the promised range */
-    uint64_t next_object, promised_object;
+    uint64_t next_object;     /* the next to hand out, below usable_object */
+    uint64_t usable_object;   /* below it by a promise in the log */
+    uint64_t promised_object; /* by one that is in the log or about to be: what the control file takes */
 
     Mutex checkpoint_mutex; /* RANK_CHECKPOINT */
     Mutex job_mutex;        /* RANK_TASK: below */
@@ -342,7 +348,7 @@ struct Store {
     Cond checkpoint_cond;
     _Atomic uint64_t checkpoint_wanted, checkpoint_begun, checkpoint_done; /* numbers of requests */
     uint64_t checkpoint_errors;
-    bool stop;
+    _Atomic bool stop;      /* set under job_mutex */
     _Atomic bool threads_running; /* changes only while one thread uses the store */
     _Atomic uint64_t last_checkpoint_lsn;
     _Atomic int64_t last_checkpoint_us;
@@ -405,6 +411,10 @@ void writer_close(Store *s);
 void writer_main(void *store);
 /* Cleans up to a batch of frames; *out_written how many. */
 STATUS writer_batch(Ctx *cx, Store *s, Lsn below, uint32_t *out_written);
+/* The same for a caller that may hold latches: does nothing while another batch is under way. */
+STATUS writer_try_batch(Ctx *cx, Store *s, uint32_t *out_written);
+/* Must the caller do the page writer's work itself: there is no thread for it, or the caller is that thread? */
+bool writer_is_caller(const Ctx *cx, const Store *s);
 STATUS dw_restore(Ctx *cx, Store *s);
 void writer_kick(Store *s);
 

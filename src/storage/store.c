@@ -281,7 +281,7 @@ static void stop_threads(Store *s)
 {
     if (s->flusher_thread != NULL || s->writer_thread != NULL) {
         mutex_lock(&s->job_mutex);
-        s->stop = true;
+        atomic_store_explicit(&s->stop, true, memory_order_release);
         cond_broadcast(&s->writer_cond);
         mutex_unlock(&s->job_mutex);
     }

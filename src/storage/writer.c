@@ -9,12 +9,14 @@
  *     page always has a good copy.
  * P2  The area is overwritten only after the pages of the batch before are synced in place.
  * P3  One batch at a time (writer.mutex).
+ * P4  A batch waits for the log and the disk, never for a latch: whoever holds one may be waiting for a clean frame, or,
+ *     throwing a page away, for the batch to end.
  */
 #include "storage/storage_int.h"
 #include "storage/wal_format.h"
 
 #define DW_MAGIC UINT64_C(0x3157444254535552)
-enum { DW_BYTES = 4096 + DW_PAGES * PAGE_BYTES, WRITER_IDLE_US = 100000 };
+enum { DW_BYTES = 4096 + DW_PAGES * PAGE_BYTES, WRITER_IDLE_US = 100000, REPEAT_US = 10000000 };
 
 static uint8_t *copy_of(const Store *s, uint32_t i)
 {
@@ -31,8 +33,7 @@ static bool take_copy(Store *s, BufFrame *f, Lsn below)
     if (rec == 0 || rec >= below.v) {
         return false;
     }
-    /* Never waits for a latch: its holder may be waiting for a clean frame, that is for us. */
-    if (!frame_try_shared(f)) {
+    if (!frame_try_shared(f)) { /* P4 */
         return false;
     }
     /* Only this thread cleans (P3), so rec_lsn can only have gone from zero to something meanwhile. */
@@ -119,52 +120,83 @@ static Status write_in_place(Ctx *cx, Store *s)
 static Status write_batch(Ctx *cx, Store *s)
 {
     Status st = wal_wait(cx, s, newest_lsn(s));
-    if (st == ST_OK) {
-        st = write_doublewrite(cx, s);
+    if (st != ST_OK) {
+        return st;
     }
-    return st == ST_OK ? write_in_place(cx, s) : st;
+    st = write_doublewrite(cx, s);
+    if (st == ST_OK) {
+        st = write_in_place(cx, s);
+    }
+    if (st != ST_OK) {
+        /* The files do not take our pages: nothing new is admitted. */
+        store_set_read_only(s, cx->err);
+    }
+    return st;
 }
 
-/* The data file does not take our pages: they stay dirty, and nothing new is admitted. */
-static void batch_failed(Store *s, const Error *err)
+/* The pages of a failed batch are as dirty as before. Without latching them: P4. */
+static void take_back(Store *s)
 {
     Writer *wr = &s->writer;
     for (uint32_t i = 0; i < wr->n; i++) {
         BufFrame *f = wr->frames[i];
-        frame_latch(f, LATCH_EXCLUSIVE);
+        uint64_t was = wr->rec_lsns[i].v;
         uint64_t rec = atomic_load_explicit(&f->rec_lsn, memory_order_relaxed);
+        while ((rec == 0 || rec > was) && !atomic_compare_exchange_weak_explicit(&f->rec_lsn, &rec, was, memory_order_seq_cst,
+                                                                                 memory_order_relaxed)) {
+        }
         if (rec == 0) {
             atomic_fetch_add_explicit(&s->pool.n_dirty, 1, memory_order_relaxed);
         }
-        if (rec == 0 || rec > wr->rec_lsns[i].v) {
-            atomic_store_explicit(&f->rec_lsn, wr->rec_lsns[i].v, memory_order_release);
-        }
-        frame_unlatch(f);
-    }
-    if (!store_failed(s)) {
-        store_set_read_only(s, err);
     }
 }
 
-Status writer_batch(Ctx *cx, Store *s, Lsn below, uint32_t *out_written)
+/* Caller holds writer.mutex, which is released. */
+static Status batch_locked(Ctx *cx, Store *s, Lsn below, uint32_t *out_written)
 {
     Writer *wr = &s->writer;
-    mutex_lock(&wr->mutex);
-    collect(s, below);
-    Status st = wr->n > 0 ? write_batch(cx, s) : ST_OK;
+    Status st = ST_OK;
+    wr->n = 0;
+    if (store_failed(s) || atomic_load_explicit(&s->read_only, memory_order_acquire)) {
+        st = store_failed_error(s, cx->err);
+    } else {
+        collect(s, below);
+        st = wr->n > 0 ? write_batch(cx, s) : ST_OK;
+    }
     if (st != ST_OK) {
-        batch_failed(s, cx->err);
+        take_back(s);
     }
     for (uint32_t i = 0; i < wr->n; i++) {
         atomic_store_explicit(&wr->frames[i]->writing, 0, memory_order_release);
     }
     atomic_fetch_add_explicit(&s->pool.writes, wr->n, memory_order_relaxed);
-    *out_written = wr->n;
+    *out_written = st == ST_OK ? wr->n : 0;
     mutex_unlock(&wr->mutex);
     mutex_lock(&s->job_mutex);
     cond_broadcast(&s->clean_cond);
     mutex_unlock(&s->job_mutex);
     return st;
+}
+
+Status writer_batch(Ctx *cx, Store *s, Lsn below, uint32_t *out_written)
+{
+    mutex_lock(&s->writer.mutex);
+    return batch_locked(cx, s, below, out_written);
+}
+
+Status writer_try_batch(Ctx *cx, Store *s, uint32_t *out_written)
+{
+    *out_written = 0;
+    if (!mutex_try_lock(&s->writer.mutex)) {
+        os_yield();
+        return ST_OK;
+    }
+    return batch_locked(cx, s, LSN_MAX, out_written);
+}
+
+bool writer_is_caller(const Ctx *cx, const Store *s)
+{
+    return !s->threads_running || cx == &s->writer.cx;
 }
 
 /* ---- after a crash ---- */
@@ -223,6 +255,8 @@ Status writer_open(Ctx *cx, Store *s)
 {
     Writer *wr = &s->writer;
     mutex_init(&wr->mutex, RANK_DOUBLEWRITE);
+    err_clear(&wr->err);
+    ctx_init(&wr->cx, &wr->err, &s->job_budget, NULL);
     wr->opened = true;
     wr->buffer = vmem_alloc(s->budget, DW_BYTES);
     if (wr->buffer == NULL) {
@@ -269,44 +303,56 @@ static bool needs_cleaning(Store *s)
     return atomic_load_explicit(&s->pool.n_dirty, memory_order_relaxed) > s->pool.n_frames / 2;
 }
 
-static void writer_round(Ctx *cx, Store *s)
+/* Logs a step's failure, the same one not more often than every ten seconds. Returns whether there was none. */
+static bool step_ok(Ctx *cx, Store *s, Status st)
 {
-    Status st = ST_OK;
-    uint32_t written = 1;
-    while (st == ST_OK && written > 0 && needs_cleaning(s) && !store_failed(s)) {
-        st = writer_batch(cx, s, LSN_MAX, &written);
-    }
+    Writer *wr = &s->writer;
     if (st == ST_OK) {
-        st = wal_prepare_segments(cx, s, 2);
+        return true;
     }
-    if (st == ST_OK) {
-        st = space_reclaim(cx, s, false);
-    }
-    if (st == ST_OK && checkpoint_due(s)) {
-        st = checkpoint_run(cx, s);
-    }
-    if (st != ST_OK && st != ST_CRASH_SHUTDOWN) {
+    int64_t now = os_monotonic_us();
+    if (st != ST_CRASH_SHUTDOWN && (st != wr->said || now - wr->said_us >= REPEAT_US)) {
         log_error(s->log, LOG_WARNING, cx->err, "background writing");
+        wr->said = st;
+        wr->said_us = now;
     }
     err_clear(cx->err);
+    return false;
+}
+
+/*
+ * One turn of everything the page writer does; false when there is no point in another one at once. A step that fails does
+ * not keep the others from their turn: on a full disk it is the checkpoint that makes room for the log.
+ */
+static bool writer_round(Ctx *cx, Store *s)
+{
+    bool ok = true;
+    uint32_t written = 1;
+    if (store_failed(s) || atomic_load_explicit(&s->read_only, memory_order_acquire)) {
+        return false;
+    }
+    while (ok && written > 0 && needs_cleaning(s)) {
+        ok = step_ok(cx, s, writer_batch(cx, s, LSN_MAX, &written));
+    }
+    ok = step_ok(cx, s, wal_prepare_segments(cx, s, 2)) && ok;
+    ok = step_ok(cx, s, space_reclaim(cx, s, false)) && ok;
+    if (checkpoint_due(s)) {
+        ok = step_ok(cx, s, checkpoint_run(cx, s)) && ok;
+    }
+    return ok && written > 0 && (needs_cleaning(s) || checkpoint_due(s));
 }
 
 void writer_main(void *store)
 {
     Store *s = store;
-    Error err;
-    Ctx cx;
-    err_clear(&err);
-    ctx_init(&cx, &err, &s->job_budget, NULL);
+    Writer *wr = &s->writer;
     mutex_lock(&s->job_mutex);
-    while (!s->stop) {
+    while (!atomic_load_explicit(&s->stop, memory_order_acquire)) {
         mutex_unlock(&s->job_mutex);
-        if (!store_failed(s)) {
-            writer_round(&cx, s);
-        }
+        bool again = writer_round(&wr->cx, s);
         epoch_poll(s->epoch);
         mutex_lock(&s->job_mutex);
-        if (!s->stop && (store_failed(s) || (!needs_cleaning(s) && !checkpoint_due(s)))) {
+        if (!again && !atomic_load_explicit(&s->stop, memory_order_acquire)) {
             (void)cond_wait_for(&s->writer_cond, &s->job_mutex, WRITER_IDLE_US);
         }
     }
@@ -317,7 +363,7 @@ Status store_tick(Ctx *cx, Store *s)
 {
     Status st = wal_flush(cx, s, wal_end(s));
     if (st == ST_OK) {
-        writer_round(cx, s);
+        (void)writer_round(cx, s);
         epoch_poll(s->epoch);
     }
     return st;
