@@ -282,13 +282,18 @@ static const char *check_array(const uint8_t *page, const HeapDir *d, uint64_t *
     const HeapHead *h = heap_head_const(page);
     unsigned bytes = heap_width_bytes(d->width);
     const PageU64 *nulls = heap_nulls_const(page, d);
+    for (unsigned w = 0; w < heap_words(h->capacity) && (d->flags & HEAP_DIR_NULLS) == 0; w++) {
+        if (nulls[w] != 0) { /* also for slots not in use: their bits are cleared only where NULLs are announced */
+            return "a null bit is not announced";
+        }
+    }
     for (unsigned slot = 0; slot < h->n_slots; slot++) {
         if (!heap_bit(heap_used_const(page), slot)) {
             continue;
         }
         if (heap_bit(nulls, slot)) {
-            if ((d->flags & HEAP_DIR_NULLS) == 0 || memcmp(page + d->offset + slot * bytes, zeros, bytes) != 0) {
-                return "a NULL is not all zero or not announced";
+            if (memcmp(page + d->offset + slot * bytes, zeros, bytes) != 0) {
+                return "a NULL is not all zero";
             }
         } else if (d->width == HEAP_STRING) {
             const PageView *v = &heap_views_const(page, d)[slot];
