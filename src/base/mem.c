@@ -212,9 +212,12 @@ static size_t block_bytes(size_t bytes)
 #endif
 }
 
+/* No block is larger: such a size is a damaged number, and the sanitizers' malloc aborts on it. */
+static const size_t BLOCK_MAX = (size_t)1 << 39;
+
 static bool admit(Budget *b, size_t bytes)
 {
-    return !mem_fault_fires(b) && budget_charge(b, bytes);
+    return bytes <= BLOCK_MAX && !mem_fault_fires(b) && budget_charge(b, bytes);
 }
 
 static void *or_release(Budget *b, void *p, size_t bytes)
