@@ -13,7 +13,7 @@
  * one owner never conflict with each other.
  *
  * Threads: a LockOwner belongs to one thread at a time, which makes all calls with it, but for lock_owner_wake.
- * Ranks: everything here may be called with locks up to RANK_PURGE held, waits with none and with no latch.
+ * Ranks: what may sleep is called with no lock and no latch held, all else with locks up to RANK_PURGE held at most.
  *
  * What it does not do: it does not rearrange queues to resolve a deadlock that runs through the order of a queue (the
  * victim's retry does); it does not know row versions, names or privileges.
@@ -124,7 +124,7 @@ void lockmgr_set_log_waits(LockManager *mgr, bool on);
 void lockmgr_check(LockManager *mgr);
 
 typedef struct LockStats {
-    uint64_t waits;     /* acquisitions and lock_wait_txn that had to sleep */
+    uint64_t waits;     /* acquisitions and lock_wait_txn that had to queue */
     uint64_t deadlocks; /* victims */
     uint64_t timeouts;  /* 55P03 after waiting */
     uint64_t searches;  /* for deadlocks */
@@ -154,7 +154,7 @@ typedef struct LockWaiter {
     LockMode mode;
     LockMask held;   /* modes that the waiter holds on `lock` already */
     bool queued;
-    uint64_t seq;    /* grows with every wait of this owner: names the wait */
+    uint64_t seq;    /* names the wait: no other one of any owner has it */
     int64_t since_wall_us;
 } LockWaiter;
 
@@ -229,10 +229,9 @@ typedef enum LockWait {
  * requests are granted in the order of arrival: a newcomer waits behind a waiter it conflicts with even if the holders
  * would let it pass, unless that waiter waits for a lock of the newcomer (they would wait for each other for ever).
  *
- * timeout_us: of the sleep; negative = none. Not with a latch or a mutex held, unless `wait` is not LOCK_WAIT.
- * On failure everything is as it was before. Statuses: ST_LOCK_NOT_AVAILABLE (NOWAIT; "canceling statement due to lock
- * timeout"), ST_WOULD_BLOCK, ST_DEADLOCK_DETECTED (with PostgreSQL's detail and hint), ST_OUT_OF_MEMORY, those of
- * ctx_interrupted.
+ * timeout_us: of the sleep; negative = none. On failure everything is as it was before. Statuses:
+ * ST_LOCK_NOT_AVAILABLE (NOWAIT; "canceling statement due to lock timeout"), ST_WOULD_BLOCK, ST_DEADLOCK_DETECTED (with
+ * PostgreSQL's detail and hint), ST_OUT_OF_MEMORY, those of ctx_interrupted.
  */
 STATUS lock_acquire(Ctx *cx, LockOwner *owner, const LockTag *tag, LockMode mode, LockWait wait, int64_t timeout_us);
 STATUS lock_acquire_session(Ctx *cx, LockOwner *owner, const LockTag *tag, LockMode mode, LockWait wait,
@@ -257,6 +256,12 @@ void lock_release_since(LockOwner *owner, LockMark mark);
 
 /* Does the owner hold `tag` in a mode that covers `mode`? For asserts and for deciding whether to acquire. */
 bool lock_held(const LockOwner *owner, const LockTag *tag, LockMode mode);
+
+/*
+ * PREPARE TRANSACTION: all that the transaction holds goes over to another owner, which holds nothing yet, without being
+ * free in between. ST_FEATURE_NOT_SUPPORTED, nothing changed: the session holds one of them too.
+ */
+STATUS lock_transfer(Ctx *cx, LockOwner *from, LockOwner *to);
 
 /* ---- the end of transactions ---- */
 
