@@ -413,8 +413,7 @@ static int write_zeros(int fd, uint64_t from, uint64_t to)
     return 0;
 }
 
-/* Fills the holes of [offset, end) below the file's size, then what lies beyond it; data is left alone. 0 or an errno. */
-static int fill_by_writing(int fd, uint64_t offset, uint64_t end)
+int io_fill_by_writing(int fd, uint64_t offset, uint64_t end)
 {
     struct stat sb;
     if (fstat(fd, &sb) != 0) {
@@ -428,6 +427,9 @@ static int fill_by_writing(int fd, uint64_t offset, uint64_t end)
             return errno;
         }
         off_t data = lseek(fd, hole, SEEK_DATA);
+        if (data < 0 && errno != ENXIO) { /* ENXIO: no data behind the hole */
+            return errno;
+        }
         uint64_t hole_end = data < 0 ? size : (uint64_t)data;
         uint64_t stop = hole_end < end ? hole_end : end;
         int rc = (uint64_t)hole < stop ? write_zeros(fd, (uint64_t)hole, stop) : 0;
@@ -436,7 +438,7 @@ static int fill_by_writing(int fd, uint64_t offset, uint64_t end)
         }
         at = hole_end;
     }
-    return write_zeros(fd, offset > size ? offset : size, end);
+    return size < end ? write_zeros(fd, offset > size ? offset : size, end) : 0;
 }
 
 static Status posix_allocate(File *f, uint64_t offset, uint64_t len, Error *err)
@@ -448,7 +450,7 @@ static Status posix_allocate(File *f, uint64_t offset, uint64_t len, Error *err)
     } while (rc == EINTR);
     if (rc == EOPNOTSUPP || rc == ENOSYS) {
         int fd = open_at(f->vfs, f->path, O_RDWR); /* buffered: the range need not be aligned */
-        rc = fd < 0 ? errno : fill_by_writing(fd, offset, offset + len);
+        rc = fd < 0 ? errno : io_fill_by_writing(fd, offset, offset + len);
         if (fd >= 0) {
             close(fd);
         }

@@ -22,7 +22,10 @@ typedef enum LockRank {
     RANK_CHECKPOINT,    /* one checkpoint at a time */
     RANK_PURGE,         /* one purge pass at a time */
     RANK_LOCK_GRAPH,    /* one search for deadlocks at a time; it visits the partitions one by one */
+    RANK_FREE,          /* frees and their bookkeeping against checkpoints */
+    RANK_PENDING,       /* list of pending frees */
     RANK_LOCK_MANAGER,  /* partitions of the lock manager, shards of its registry of owners */
+    RANK_TXN_LIST,      /* running writers, lanes */
     RANK_TXN_TABLE,     /* slots of transactions and snapshots */
     RANK_DOUBLEWRITE,   /* one batch of page writes at a time */
     RANK_LATCH,         /* stands for all page latches */

@@ -69,6 +69,12 @@ Status io_failed(Error *err, const Vfs *v, const char *path, const char *doing, 
 /* The same for a failed transfer, with offset and length in the detail. */
 Status io_transfer_failed(Error *err, const File *f, const char *doing, int os_errno, uint64_t offset, size_t len);
 
+/*
+ * What file_allocate does where there is no fallocate: writes zeros into the holes of [offset, end) below the size of fd
+ * (buffered), then into what lies beyond it; data is left alone. 0 or an errno.
+ */
+int io_fill_by_writing(int fd, uint64_t offset, uint64_t end);
+
 /* Does io_uring work here with the operations a queue needs? */
 bool uring_works(void);
 void io_pool_free(IoPool *p);

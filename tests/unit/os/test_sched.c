@@ -343,6 +343,76 @@ static void a_deadlock_is_reported_with_every_threads_wait(void **state)
     assert_non_null(strstr(text, "last point: "));
 }
 
+/* Epochs with a switch possible inside every reader: retirements get through, and never under a reader's eyes. */
+typedef struct Object {
+    EpochNode node;
+    bool is_freed;
+} Object;
+
+enum { OBJECTS = 400 };
+
+typedef struct Stage {
+    Epoch *epoch;
+    Object objects[OBJECTS];
+    unsigned current;
+    unsigned freed_early; /* before the end */
+    unsigned freed;
+    bool seen_freed;
+} Stage;
+
+static void note_freed(void *arg, EpochNode *node)
+{
+    ((Object *)node)->is_freed = true;
+    ((Stage *)arg)->freed++;
+}
+
+static void epoch_reader(void *arg)
+{
+    Stage *s = arg;
+    while (s->current < OBJECTS - 1) {
+        epoch_enter(s->epoch);
+        Object *o = &s->objects[s->current];
+        SYNC_POINT("test.inside");
+        s->seen_freed |= o->is_freed;
+        epoch_leave(s->epoch);
+        os_yield();
+    }
+}
+
+static void epoch_main(void *arg)
+{
+    Stage *s = arg;
+    OsThread *readers[3];
+    start_all(readers, 3, epoch_reader, s);
+    while (s->current < OBJECTS - 1) {
+        Object *old = &s->objects[s->current++];
+        SYNC_POINT("test.unlinked");
+        epoch_retire(s->epoch, &old->node, note_freed, s);
+    }
+    s->freed_early = s->freed;
+    join_all(readers, 3);
+}
+
+static void epochs_free_behind_the_readers(void **state)
+{
+    (void)state;
+    static Stage s;
+    unsigned freed_early = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        Budget b;
+        budget_init(&b, "b", NULL, 0, 0);
+        memset(&s, 0, sizeof s);
+        assert_int_equal(epoch_new(&b, NULL, &s.epoch), ST_OK);
+        run(seed, 2, epoch_main, &s);
+        freed_early += s.freed_early;
+        assert_false(s.seen_freed);
+        epoch_free(s.epoch);
+        assert_int_equal(s.freed, OBJECTS - 1);
+        budget_done(&b);
+    }
+    assert_true(freed_early > 0);
+}
+
 static void many_main(void *arg)
 {
     static Mutex m;
@@ -381,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_turning_thread_lets_time_pass),
         cmocka_unit_test(threads_start_threads),
         cmocka_unit_test(a_deadlock_is_reported_with_every_threads_wait),
+        cmocka_unit_test(epochs_free_behind_the_readers),
         cmocka_unit_test(switching_is_fast),
     };
     return cmocka_run_group_tests_name("sched", tests, NULL, NULL);

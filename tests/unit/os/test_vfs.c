@@ -269,6 +269,33 @@ static void direct_files_state_their_alignment_and_work(void **state)
     file_close(f);
 }
 
+/* The way of file systems without fallocate. */
+static void allocation_by_writing_fills_holes_and_leaves_data_alone(void **state)
+{
+    Fixture *fx = *state;
+    enum { SIZE = 1 << 20, MORE = 3 << 20 };
+    static char buf[MORE];
+    File *f = must_open(fx, "sparse", FILE_CREATE);
+    memset(buf, 'x', 8192);
+    OK(file_write(f, buf, 8192, 256 * 1024, &fx->err));
+    OK(file_write(f, buf, 8192, 700 * 1024, &fx->err));
+    OK(file_truncate(f, SIZE, &fx->err));
+    assert_int_equal(io_fill_by_writing(f->fd, 100, 300 * 1024), 0);
+    assert_int_equal(io_fill_by_writing(f->fd, 600 * 1024, MORE), 0);
+    assert_int_equal(io_fill_by_writing(f->fd, 5, 6), 0); /* inside: the size stays */
+    uint64_t size = 0;
+    OK(file_size(f, &fx->err, &size));
+    assert_int_equal(size, MORE);
+    OK(file_read(f, buf, MORE, 0, &fx->err));
+    for (size_t i = 0; i < MORE; i++) {
+        bool is_data = (i >= 256 * 1024 && i < 264 * 1024) || (i >= 700 * 1024 && i < 708 * 1024);
+        assert_int_equal(buf[i], is_data ? 'x' : 0);
+    }
+    assert_int_equal(lseek(f->fd, 600 * 1024, SEEK_HOLE), MORE);
+    assert_true(lseek(f->fd, 0, SEEK_HOLE) >= 300 * 1024);
+    file_close(f);
+}
+
 static void a_lock_keeps_a_second_opener_out(void **state)
 {
     Fixture *fx = *state;
@@ -465,6 +492,7 @@ int main(void)
         BOTH(a_queue_transfers_all),
         BOTH(a_scheduled_queue_is_inline),
         cmocka_unit_test_setup_teardown(a_failed_request_says_what_failed, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(allocation_by_writing_fills_holes_and_leaves_data_alone, setup_real, teardown),
         cmocka_unit_test_setup_teardown(no_memory_is_survived_everywhere, setup_real, teardown),
     };
     return cmocka_run_group_tests_name("vfs", tests, NULL, NULL);
