@@ -21,6 +21,9 @@ Status btree_damaged(Ctx *cx, const BTree *t, PageId page, const char *what)
 Status btree_latch(Ctx *cx, BTree *t, PageId page, unsigned level, LatchMode mode, LatchedNode *out)
 {
     LatchedNode l;
+    if (page.v == 0 || page_space(page) != page_space(t->ref.root)) {
+        return btree_damaged(cx, t, page, "a page of another space is named as a node");
+    }
     Status st = buf_fix(cx, t->store, page, t->ref.object.id, mode, &l.frame);
     if (st != ST_OK) {
         return st;

@@ -188,12 +188,17 @@ static Status visit_entries(Ctx *cx, Checker *c, uint32_t from)
     return ST_OK;
 }
 
-static void move_on(Checker *c, const Node *n)
+/* False when the node does not end behind the position: then the walk would not end either. */
+static bool move_on(Checker *c, const Node *n)
 {
     NodeKey high = node_high(n);
+    if (node_key_cmp(high, keybuf_key(&c->pos)) <= 0) {
+        return false;
+    }
     bytes_copy(c->pos.bytes, high.p, high.len);
     c->pos.len = high.len;
     c->pos.tid = high.tid;
+    return true;
 }
 
 /* ---- walking ---- */
@@ -241,8 +246,9 @@ static Status check_next(Ctx *cx, Checker *c, unsigned level, bool *out_on)
             from = l.node.h.count;
         }
     }
-    if (*out_on) {
-        move_on(c, &l.node);
+    if (*out_on && !move_on(c, &l.node)) {
+        problem(c, latched_id(&l), "it ends before the place it was looked for");
+        *out_on = false;
     }
     latched_done(&l);
     return st == ST_OK && level == 0 ? visit_entries(cx, c, from) : st;

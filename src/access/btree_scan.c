@@ -289,6 +289,9 @@ Status btree_lookup(Ctx *cx, BTree *t, BTreeBytes key, BTreeBatch *io_batch, boo
             *out_more = end == LEAF_BATCH_FULL;
             return ST_OK;
         }
+        if (node_key_cmp(keybuf_key(&rest), s.start) <= 0) {
+            return btree_damaged(cx, t, t->ref.root, "leaves are not in order");
+        }
         s.start = keybuf_key(&rest);
     }
 }
@@ -387,6 +390,14 @@ void btree_cursor_close(BTreeCursor *c)
     }
 }
 
+/* Is the rest really less than the interval was? Only in a damaged tree it is not; a scan would not end. */
+static bool rest_is_less(const BTreeCursor *c)
+{
+    NodeKey rest = keybuf_key(&c->rest);
+    return c->backward ? c->end_inf || node_key_cmp(rest, keybuf_key(&c->end)) < 0
+                       : node_key_cmp(rest, keybuf_key(&c->start)) > 0;
+}
+
 /* Cuts off the interval what has been read. */
 static void cursor_advance(BTreeCursor *c, LeafEnd end)
 {
@@ -420,6 +431,9 @@ static Status cursor_fill(Ctx *cx, BTreeCursor *c, BTreeBatch *b)
         st = collect(cx, c->tree, &s, b, &c->rest, &end);
         if (st != ST_OK) {
             return st;
+        }
+        if (end == LEAF_DONE && !rest_is_less(c)) {
+            return btree_damaged(cx, c->tree, c->tree->ref.root, "leaves are not in order");
         }
         cursor_advance(c, end);
     }

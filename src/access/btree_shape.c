@@ -416,23 +416,24 @@ static Status merge_pair(Ctx *cx, BTree *t, StoreOp *op, MergeLatches *l, uint32
     return st;
 }
 
-/* What a merge leaves to be done above it. */
+/* What is left to be done after a look at a node and its siblings. */
 typedef enum TidyNext {
     TIDY_NOTHING,
-    TIDY_PARENT, /* it has become small in its turn */
-    TIDY_ROOT,   /* it has one child left */
+    TIDY_AGAIN,  /* merged: from the leaves up once more, as others have become siblings */
+    TIDY_PARENT, /* nothing to merge here, but the parent is small */
+    TIDY_ROOT,   /* the root has one child left */
 } TidyNext;
 
-static TidyNext after_merge(const BTree *t, const LatchedNode *parent)
+static TidyNext next_after(const BTree *t, const LatchedNode *parent, bool merged)
 {
     Node n;
     if (!node_load(buf_page(parent->frame), &n)) {
         return TIDY_NOTHING;
     }
     if (page_eq(latched_id(parent), t->ref.root)) {
-        return n.h.count == 1 ? TIDY_ROOT : TIDY_NOTHING;
+        return n.h.count == 1 ? TIDY_ROOT : merged ? TIDY_AGAIN : TIDY_NOTHING;
     }
-    return node_used(&n) < NODE_SMALL ? TIDY_PARENT : TIDY_NOTHING;
+    return merged ? TIDY_AGAIN : node_used(&n) < NODE_SMALL ? TIDY_PARENT : TIDY_NOTHING;
 }
 
 /* One operation. */
@@ -459,8 +460,8 @@ static Status merge_once(Ctx *cx, BTree *t, NodeKey key, unsigned level, Scratch
     if (st == ST_OK && !done && slot > 0) {
         st = merge_pair(cx, t, &op, &l, slot - 1, s, &done);
     }
-    if (done) {
-        *out_next = after_merge(t, &l.parent);
+    if (st == ST_OK) {
+        *out_next = next_after(t, &l.parent, done);
     }
     merge_latches_done(&l);
     op_end(&op);
@@ -489,14 +490,14 @@ static Status log_shrink(Ctx *cx, BTree *t, StoreOp *op, LatchedNode *root, Latc
     return ST_OK;
 }
 
-/* One operation: while the root has one child only, that child's content moves up. *out_again: perhaps once more. */
-static Status shrink_once(Ctx *cx, BTree *t, Scratch *s, bool *out_again)
+/* One operation: when the root has one child only, that child's content moves up. *out_done tells. */
+static Status shrink_once(Ctx *cx, BTree *t, Scratch *s, bool *out_done)
 {
     OpNeed need = shape_need(t, 0);
     StoreOp op;
     LatchedNode root = {0}, child = {0};
     NodeCell c;
-    *out_again = false;
+    *out_done = false;
     Status st = op_begin(cx, t->store, &need, &op);
     if (st != ST_OK) {
         return st;
@@ -508,7 +509,7 @@ static Status shrink_once(Ctx *cx, BTree *t, Scratch *s, bool *out_again)
         if (st == ST_OK) {
             st = log_shrink(cx, t, &op, &root, &child, s);
         }
-        *out_again = st == ST_OK;
+        *out_done = st == ST_OK;
     }
     latched_done(&child);
     latched_done(&root);
@@ -518,14 +519,19 @@ static Status shrink_once(Ctx *cx, BTree *t, Scratch *s, bool *out_again)
 
 static Status tidy(Ctx *cx, BTree *t, NodeKey key, Scratch *s)
 {
-    TidyNext next = TIDY_PARENT;
+    TidyNext next = TIDY_AGAIN;
+    unsigned level = 0;
     Status st = ST_OK;
-    for (unsigned level = 0; next == TIDY_PARENT && st == ST_OK && level < NODE_LEVEL_MAX; level++) {
-        st = merge_once(cx, t, key, level, s, &next);
-    }
-    bool again = next == TIDY_ROOT;
-    while (again && st == ST_OK) {
-        st = shrink_once(cx, t, s, &again);
+    /* Ends: a round removes a page, or goes up a level, or is the last. */
+    while (st == ST_OK && next != TIDY_NOTHING && level < NODE_LEVEL_MAX) {
+        if (next == TIDY_ROOT) {
+            bool shrunk;
+            st = shrink_once(cx, t, s, &shrunk);
+            next = shrunk ? TIDY_AGAIN : TIDY_NOTHING;
+        } else {
+            st = merge_once(cx, t, key, level, s, &next);
+        }
+        level = next == TIDY_AGAIN ? 0 : level + 1;
     }
     return st;
 }

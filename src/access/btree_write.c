@@ -150,6 +150,11 @@ static Status unique_walk(Ctx *cx, BTree *t, NodeKey key, BTreeUnique *unique, U
         if (st != ST_OK) {
             break;
         }
+        if (!node_high_inf(&next.node) && node_key_cmp(node_high(&next.node), node_high(&w->current.node)) <= 0) {
+            st = btree_damaged(cx, t, latched_id(&next), "leaves are not in order");
+            latched_done(&next);
+            break;
+        }
         walk_let_go(w, w->current.frame);
         w->current = next;
     }
