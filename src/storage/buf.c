@@ -42,9 +42,6 @@ Status pool_open(Ctx *cx, Store *s)
     p->store = s;
     p->n_frames = (uint32_t)(s->config.pool_bytes / PAGE_BYTES);
     p->n_buckets = pow2_at_least(p->n_frames * 2);
-    if (p->n_frames < 64) {
-        return err_set(cx->err, ST_CONFIGURATION_LIMIT, "buffer_pool_size must be at least 1MB");
-    }
     p->pages = vmem_alloc(s->budget, (size_t)p->n_frames * PAGE_BYTES);
     p->frames = p->pages != NULL ? mem_alloc_aligned(s->budget, p->n_frames * sizeof(BufFrame), 64) : NULL;
     p->buckets = p->frames != NULL ? mem_alloc(s->budget, p->n_buckets * sizeof(uint32_t)) : NULL;
@@ -375,7 +372,8 @@ static Status fix_miss(Ctx *cx, Store *s, PageId id, ObjId object, FixHow how, B
         st = read_page(cx, s, f, id);
         bool valid = st == ST_OK && page_valid(f->page, id);
         if (how == FIX_REDO && (st == ST_OK || st == ST_CORRUPTED)) {
-            if (!valid) {
+            if (st == ST_CORRUPTED) {
+                /* Beyond the end of the file: as if never written. */
                 err_clear(cx->err);
                 memset(f->page, 0, PAGE_BYTES);
             }
@@ -502,6 +500,14 @@ Status buf_fix_redo(Ctx *cx, Store *s, PageId id, BufFrame **out_frame, bool *ou
     }
 }
 
+void buf_drop(BufFrame *f)
+{
+    ASSERT(buf_latch_mode(f) == LATCH_EXCLUSIVE && f->versions == NULL);
+    ASSERT(atomic_load_explicit(&f->rec_lsn, memory_order_relaxed) == 0);
+    table_remove(f->pool, f);
+    give_frame_back(f);
+}
+
 void buf_discard(Store *s, PageId id)
 {
     bool busy = false;
@@ -510,15 +516,14 @@ void buf_discard(Store *s, PageId id)
         return;
     }
     while (atomic_load_explicit(&f->writing, memory_order_acquire) != 0) {
-        /* The writer has a copy in flight; it ends without needing our latch. */
+        /* The writer has a copy in flight; it ends without needing our latch (P4). */
         os_yield();
     }
     ASSERT(f->versions == NULL);
     if (atomic_exchange_explicit(&f->rec_lsn, 0, memory_order_acq_rel) != 0) {
         atomic_fetch_sub_explicit(&s->pool.n_dirty, 1, memory_order_relaxed);
     }
-    table_remove(&s->pool, f);
-    give_frame_back(f);
+    buf_drop(f);
 }
 
 void buf_unfix(BufFrame *f)

@@ -12,13 +12,25 @@
 
 enum { PACE_US = 2000 };
 
+/* Has the log filled so much disk, or is space wanted and a checkpoint likely to free some? */
+static bool due_by_space(Store *s)
+{
+    uint64_t segments = atomic_load_explicit(&s->wal.segment, memory_order_acquire) -
+                        atomic_load_explicit(&s->last_checkpoint_segment, memory_order_relaxed);
+    if (atomic_load_explicit(&s->wal.space_wanted, memory_order_acquire) && segments > 0) {
+        return true;
+    }
+    /* Small commits fill blocks badly: bytes on disk may be many times those of the log. */
+    return segments > 1 && (segments - 1) * s->config.wal_segment_bytes >= s->config.checkpoint_wal_bytes;
+}
+
 bool checkpoint_due(Store *s)
 {
     if (atomic_load_explicit(&s->status, memory_order_acquire) != STORE_RUNNING) {
         return false;
     }
     uint64_t since = wal_end(s).v - atomic_load_explicit(&s->last_checkpoint_lsn, memory_order_relaxed);
-    if (since >= s->config.checkpoint_wal_bytes) {
+    if (since >= s->config.checkpoint_wal_bytes || due_by_space(s)) {
         return true;
     }
     if (s->config.checkpoint_every_us > 0 && since > 256 &&
@@ -134,9 +146,12 @@ Status checkpoint_run(Ctx *cx, Store *s)
     uint64_t wanted = atomic_load_explicit(&s->checkpoint_wanted, memory_order_acquire);
     atomic_store_explicit(&s->checkpoint_begun, wanted, memory_order_release);
     uint64_t begin = wal_end(s).v;
+    uint64_t segment = atomic_load_explicit(&s->wal.segment, memory_order_acquire);
     int64_t start_us = os_monotonic_us();
+    atomic_store_explicit(&s->wal.space_wanted, false, memory_order_release);
     Status st = checkpoint_locked(cx, s);
     if (st == ST_OK) {
+        atomic_store_explicit(&s->last_checkpoint_segment, segment, memory_order_relaxed);
         atomic_store_explicit(&s->last_checkpoint_lsn, begin, memory_order_relaxed);
         atomic_store_explicit(&s->last_checkpoint_us, os_monotonic_us(), memory_order_relaxed);
         log_line(s->log, LOG_DEBUG, "checkpoint complete: redo from %llu, %lld ms",

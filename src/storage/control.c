@@ -2,7 +2,8 @@
  * storage/control.c: the control file: where recovery starts, what this directory is.
  *
  * Two slots of 4,096 bytes are written in turn; the valid one with the higher sequence counts. A torn write thus costs
- * at most the newest checkpoint, never the store.
+ * at most the newest checkpoint, never the store. A write that failed is repeated in its own slot: the other one may be
+ * the only good one.
  */
 #include "storage/storage_int.h"
 #include "storage/wal_format.h"
@@ -57,5 +58,11 @@ Status control_write(Ctx *cx, Store *s)
     c->checksum = wal_hash(c, offsetof(Control, checksum));
     memcpy(slot, c, sizeof *c);
     Status st = file_write(s->control_file, slot, sizeof slot, (c->sequence & 1) * CONTROL_SLOT_BYTES, cx->err);
-    return st == ST_OK ? file_sync(s->control_file, cx->err) : st;
+    if (st == ST_OK) {
+        st = file_sync(s->control_file, cx->err);
+    }
+    if (st != ST_OK) {
+        c->sequence--;
+    }
+    return st;
 }

@@ -194,6 +194,41 @@ Status object_note_extent_room(Ctx *cx, StoreObject *o)
     return ST_OK;
 }
 
+/* The same for one more map page and unit. */
+Status object_note_map_room(Ctx *cx, StoreObject *o)
+{
+    if (o->maps.n < o->maps.cap && o->unit_max.n < o->unit_max.cap) {
+        return ST_OK;
+    }
+    Budget *b = o->store->budget;
+    size_t cap = o->maps.n * 2 + 8;
+    size_t old_maps = o->maps.cap;
+    size_t old_max = o->unit_max.cap;
+    PageId *maps = mem_alloc(b, cap * sizeof *maps);
+    uint8_t *max = maps != NULL ? mem_alloc(b, cap + 1) : NULL;
+    if (max == NULL) {
+        mem_free(b, maps, maps != NULL ? cap * sizeof *maps : 0);
+        return ctx_nomem(cx, cap * sizeof *maps);
+    }
+    spin_lock(&o->lock);
+    PageId *drop_maps = o->maps.v;
+    uint8_t *drop_max = o->unit_max.v;
+    if (o->maps.n > 0) {
+        memcpy(maps, drop_maps, o->maps.n * sizeof *maps);
+    }
+    if (o->unit_max.n > 0) {
+        memcpy(max, drop_max, o->unit_max.n);
+    }
+    o->maps.v = maps;
+    o->maps.cap = cap;
+    o->unit_max.v = max;
+    o->unit_max.cap = cap + 1;
+    spin_unlock(&o->lock);
+    mem_free(b, drop_maps, old_maps * sizeof *maps);
+    mem_free(b, drop_max, old_max);
+    return ST_OK;
+}
+
 static Status bad_map(Ctx *cx, const StoreObject *o)
 {
     return err_set(cx->err, ST_CORRUPTED, "the page map of object %llu is corrupted", (unsigned long long)o->ref.id.v);

@@ -2,8 +2,11 @@
  * storage/object_free.c: giving a dead object's pages back, from the end of its map to its header, one record a step.
  *
  * Idempotent over crashes: a step cuts the object's map and frees in the extent map in the same record, so what is left
- * is always a smaller object; when the header page is no longer this object's, all is done. A page's frame is thrown away before
- * its extent can be handed out again, while the extent map page is latched.
+ * is always a smaller object; when the header page is no longer this object's, all is done.
+ *
+ * A page's frame is thrown away after the record that frees it (a checkpoint that misses the dirty page then has that record,
+ * else a half-freed object could come back with an old map) and before anybody can be given the page: a page of a shared
+ * extent while the extent map page is still latched, an extent's pages before it is pending.
  */
 #include "storage/storage_int.h"
 
@@ -61,19 +64,20 @@ static Status free_extents(Ctx *cx, StoreOp *op, BufFrame *map, const uint32_t *
     while (k < STEP_EXTENTS && k < n && page_eq(extent_map_page(extents[n - 1 - k]), extent_map_page(last))) {
         freed[k] = extents[n - 1 - k];
         extent_change(changes + k * EXTENT_CHANGE_BYTES, freed[k], EXTENT_FREE, 0, 0);
-        for (unsigned i = 0; i < EXTENT_PAGES; i++) {
-            buf_discard(s, extent_page(freed[k], i));
-        }
         k++;
     }
     uint16_t len = map_op(cut, MAP_CUT_EXTENTS, 0, (uint16_t)(n - k), 0, 0);
     LogPage pages[2] = {{.frame = map, .redo = REDO_OBJECT_MAP, .data = cut, .len = len},
                         {.frame = em, .redo = REDO_EXTENT_MAP, .data = changes, .len = k * EXTENT_CHANGE_BYTES}};
     Lsn lsn = store_log(op, WAL_SPACE, 0, TXN_NONE, pages, 2, NULL, 0);
+    buf_unfix(em);
+    SYNC_POINT("object.extents_freed");
     for (uint32_t i = 0; i < k; i++) {
+        for (unsigned j = 0; j < EXTENT_PAGES; j++) {
+            buf_discard(s, extent_page(freed[i], j));
+        }
         space_pend_extent(s, freed[i], lsn);
     }
-    buf_unfix(em);
     return ST_OK;
 }
 
@@ -101,10 +105,6 @@ static Status free_shared(Ctx *cx, StoreOp *op, PageId page, const LogPage *othe
         return err_set(cx->err, ST_CORRUPTED, "page %llu of a dropped object is not allocated",
                        (unsigned long long)page.v);
     }
-    if (held != NULL) {
-        buf_unfix(held); /* the page to be freed itself */
-    }
-    buf_discard(s, page);
     bool empty = (e.used & ~bit) == 0;
     extent_change(change, extent, empty ? EXTENT_FREE : EXTENT_SHARED, 0, e.used & ~bit);
     for (unsigned i = 0; i < n_others; i++) {
@@ -112,6 +112,10 @@ static Status free_shared(Ctx *cx, StoreOp *op, PageId page, const LogPage *othe
     }
     pages[n_others] = (LogPage){.frame = em, .redo = REDO_EXTENT_MAP, .data = change, .len = sizeof change};
     Lsn lsn = store_log(op, WAL_SPACE, 0, TXN_NONE, pages, n_others + 1, NULL, 0);
+    if (held != NULL) {
+        buf_unfix(held); /* the page to be freed itself */
+    }
+    buf_discard(s, page);
     space_set_shared(s, extent, !empty);
     if (empty) {
         space_pend_extent(s, extent, lsn);

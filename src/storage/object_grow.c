@@ -78,11 +78,39 @@ Status object_create(Ctx *cx, Store *s, ObjId id, unsigned space, uint8_t wal_ty
 
 /* ---- one more single page ---- */
 
+/*
+ * The record also makes the page blank: an old header of another object, left there, would look alive to the verifier, which
+ * finds objects by their header pages.
+ */
+static Status log_single(Ctx *cx, StoreOp *op, StoreObject *o, BufFrame *header, SharedPage *sp)
+{
+    Store *s = op->store;
+    uint8_t link[16];
+    uint8_t init[16];
+    BufFrame *fresh;
+    Status st = shared_page_latch(cx, s, sp);
+    if (st != ST_OK) {
+        return st;
+    }
+    st = buf_fix_new(cx, s, sp->page, &fresh);
+    if (st == ST_OK) {
+        uint16_t link_len = map_op(link, MAP_ADD_SINGLE, 0, (uint16_t)o->n_singles, sp->page.v, 0);
+        uint16_t init_len = map_op(init, MAP_INIT_BLANK, 0, 0, o->ref.id.v, 0);
+        LogPage pages[3] = {
+            {.frame = fresh, .redo = REDO_OBJECT_MAP, .flags = WAL_PAGE_INIT, .data = init, .len = init_len},
+            {.frame = header, .redo = REDO_OBJECT_MAP, .data = link, .len = link_len},
+            {.frame = sp->map_frame, .redo = REDO_EXTENT_MAP, .data = sp->change, .len = EXTENT_CHANGE_BYTES}};
+        (void)store_log(op, WAL_SPACE, 0, TXN_NONE, pages, 3, NULL, 0);
+        buf_unfix(fresh);
+    }
+    buf_unfix(sp->map_frame);
+    return st;
+}
+
 static Status add_single(Ctx *cx, StoreObject *o)
 {
     Store *s = o->store;
-    uint8_t data[16];
-    OpNeed need = {.wal_bytes = wal_record_bytes(2, EXTENT_CHANGE_BYTES + sizeof data), .frames = 2};
+    OpNeed need = {.wal_bytes = wal_record_bytes(3, EXTENT_CHANGE_BYTES + 32), .frames = 3};
     StoreOp op;
     SharedPage sp;
     BufFrame *header;
@@ -97,14 +125,7 @@ static Status add_single(Ctx *cx, StoreObject *o)
     }
     st = buf_fix(cx, s, o->ref.header, o->ref.id, LATCH_EXCLUSIVE, &header);
     if (st == ST_OK) {
-        st = shared_page_latch(cx, s, &sp);
-        if (st == ST_OK) {
-            uint16_t len = map_op(data, MAP_ADD_SINGLE, 0, (uint16_t)o->n_singles, sp.page.v, 0);
-            LogPage pages[2] = {{.frame = header, .redo = REDO_OBJECT_MAP, .data = data, .len = len},
-                                {.frame = sp.map_frame, .redo = REDO_EXTENT_MAP, .data = sp.change, .len = EXTENT_CHANGE_BYTES}};
-            (void)store_log(&op, WAL_SPACE, 0, TXN_NONE, pages, 2, NULL, 0);
-            buf_unfix(sp.map_frame);
-        }
+        st = log_single(cx, &op, o, header, &sp);
         buf_unfix(header);
     }
     op_end(&op);
@@ -216,10 +237,10 @@ static Status ensure_map(Ctx *cx, StoreObject *o)
     if (o->n_extents < HEADER_EXTENTS + o->maps.n * UNIT_EXTENTS) {
         return ST_OK;
     }
-    if (!VEC_RESERVE(&o->maps, 1) || !VEC_RESERVE(&o->unit_max, 1)) {
-        return ctx_nomem(cx, sizeof(PageId));
+    Status st = object_note_map_room(cx, o);
+    if (st != ST_OK) {
+        return st;
     }
-    Status st = ST_OK;
     if (o->maps.n % DIR_MAPS == 0 && o->dirs_made <= o->maps.n / DIR_MAPS) {
         st = add_dir(cx, o, (uint16_t)(o->maps.n / DIR_MAPS));
         if (st == ST_OK) {

@@ -7,8 +7,12 @@
  * O3  Disk space for the log of every admitted operation and of the undoing of every running transaction is allocated.
  */
 #include "storage/storage_int.h"
+#include "storage/wal_format.h"
 
 enum { ADMIT_WAIT_US = 20000, RECORD_HEADER_BYTES = 24 };
+
+/* What op_take_page and op_give_page may add to an operation's records, on top of what its caller counts. */
+enum { SPACE_PAGES_BYTES = OP_PAGES_MAX * (16 + 8) };
 
 /* ---- admission ---- */
 
@@ -25,26 +29,30 @@ static bool ring_admit(Wal *w, uint32_t bytes)
     return true;
 }
 
-/* Is there disk for what is in the ring, what is admitted and what rollbacks were promised? Padding of blocks and the
- * switch of segments cost space that no operation reserves: a quarter segment is kept for them. */
-static bool disk_admit(Store *s, uint64_t bytes)
+/*
+ * Is there disk for what is in the ring, what is admitted, what rollbacks were promised, and `bytes` more? Padding of blocks,
+ * the switch of segments and checkpoints cost space that no operation reserves: a quarter segment and some blocks are kept
+ * for them.
+ */
+static bool disk_covers(Store *s, uint64_t bytes)
 {
     Wal *w = &s->wal;
-    uint64_t ahead = atomic_load_explicit(&w->admitted, memory_order_relaxed) -
-                     atomic_load_explicit(&w->written, memory_order_relaxed);
-    uint64_t undo = atomic_load_explicit(&w->undo_reserved, memory_order_relaxed);
-    uint64_t slack = s->config.wal_segment_bytes / 4;
-    return ahead + ahead / 8 + undo + undo / 8 + bytes + bytes / 8 + slack <=
-           atomic_load_explicit(&w->disk_bytes, memory_order_acquire);
+    /* In this order: a flush in between makes us count its bytes twice, never not at all. */
+    uint64_t written = atomic_load_explicit(&w->written, memory_order_acquire);
+    uint64_t all = atomic_load_explicit(&w->admitted, memory_order_acquire) - written + bytes +
+                   atomic_load_explicit(&w->undo_reserved, memory_order_acquire);
+    uint64_t slack = s->config.wal_segment_bytes / 4 + UINT64_C(16) * WAL_BLOCK_ALIGN;
+    return all + all / 8 + slack <= atomic_load_explicit(&w->disk_bytes, memory_order_acquire);
 }
 
-static Status admit_disk(Ctx *cx, Store *s, const OpNeed *need)
+/* Prepares segments until there is disk for the operation. */
+static Status admit_disk(Ctx *cx, Store *s, uint64_t bytes)
 {
-    uint64_t bytes = (uint64_t)need->wal_bytes + need->undo_wal_bytes;
-    for (unsigned ahead = 1; !disk_admit(s, bytes); ahead++) {
+    for (unsigned ahead = 1; !disk_covers(s, bytes); ahead++) {
         Status st = wal_prepare_segments(cx, s, ahead);
         if (st != ST_OK) {
             if (st == ST_DISK_FULL) {
+                atomic_store_explicit(&s->wal.space_wanted, true, memory_order_release);
                 writer_kick(s);
                 err_hint(cx->err, "Free disk space; running transactions can still be rolled back.");
             }
@@ -73,6 +81,7 @@ static bool pool_admits(Store *s)
     return atomic_load_explicit(&p->n_dirty, memory_order_relaxed) <= p->n_frames - p->n_frames / 8;
 }
 
+/* Waits until something may have changed. */
 static Status admission_wait(Ctx *cx, Store *s)
 {
     Status st = store_state(s, cx->err);
@@ -82,10 +91,17 @@ static Status admission_wait(Ctx *cx, Store *s)
     if (st != ST_OK) {
         return st;
     }
-    if (!s->threads_running) {
+    if (!pool_admits(s) && atomic_load_explicit(&s->read_only, memory_order_acquire)) {
+        return store_failed_error(s, cx->err); /* the pool is full of pages that nobody will write */
+    }
+    if (writer_is_caller(cx, s)) {
         uint32_t written;
-        st = wal_flush(cx, s, wal_end(s));
-        return st != ST_OK || pool_admits(s) ? st : writer_batch(cx, s, LSN_MAX, &written);
+        st = wal_wait(cx, s, wal_complete(s));
+        if (st == ST_OK && !pool_admits(s)) {
+            st = writer_batch(cx, s, LSN_MAX, &written);
+        }
+        os_yield();
+        return st;
     }
     wal_request(s, wal_complete(s));
     if (!pool_admits(s)) {
@@ -93,59 +109,84 @@ static Status admission_wait(Ctx *cx, Store *s)
     }
     ctx_wait_begin(cx);
     mutex_lock(&s->wal.wait_mutex);
+    atomic_fetch_add_explicit(&s->wal.room_waiters, 1, memory_order_relaxed);
     (void)cond_wait_for(&s->wal.room_cond, &s->wal.wait_mutex, ADMIT_WAIT_US);
+    atomic_fetch_sub_explicit(&s->wal.room_waiters, 1, memory_order_relaxed);
     mutex_unlock(&s->wal.wait_mutex);
     ctx_wait_end(cx);
     return ST_OK;
 }
 
-Status op_begin(Ctx *cx, Store *s, const OpNeed *need, StoreOp *op)
+typedef enum Admitted { ADMITTED, NO_DISK, NO_ROOM } Admitted;
+
+/* Takes all or nothing: two operations that each hold half would wait for each other. */
+static Admitted try_admit(Store *s, const OpNeed *need, uint32_t wal_bytes)
 {
     Wal *w = &s->wal;
     BufPool *p = &s->pool;
-    ASSERT(need->wal_bytes <= w->ring_bytes / 2 && need->new_pages <= OP_PAGES_MAX);
-    ASSERT(need->frames <= p->n_frames / 2);
+    Admitted how = NO_ROOM;
+    if (!frames_admit(p, need->frames)) {
+        return NO_ROOM;
+    }
+    if ((need->frames == 0 || pool_admits(s)) && ring_admit(w, wal_bytes)) {
+        atomic_fetch_add_explicit(&w->undo_reserved, need->undo_wal_bytes, memory_order_acq_rel);
+        /* Asked with our own bytes counted: operations admitted at the same time must not all rely on the same space. */
+        if (need->is_undo || disk_covers(s, 0)) {
+            return ADMITTED;
+        }
+        how = NO_DISK;
+        atomic_fetch_sub_explicit(&w->undo_reserved, need->undo_wal_bytes, memory_order_acq_rel);
+        atomic_fetch_sub_explicit(&w->admitted, wal_bytes, memory_order_acq_rel);
+    }
+    atomic_fetch_add_explicit(&p->permits, need->frames, memory_order_release);
+    return how;
+}
+
+static Status admit(Ctx *cx, Store *s, const OpNeed *need, uint32_t wal_bytes)
+{
+    for (;;) {
+        Status st = need->is_undo ? ST_OK : admit_disk(cx, s, (uint64_t)wal_bytes + need->undo_wal_bytes);
+        if (st != ST_OK) {
+            return st;
+        }
+        Admitted how = try_admit(s, need, wal_bytes);
+        if (how == ADMITTED) {
+            return ST_OK;
+        }
+        st = how == NO_ROOM ? admission_wait(cx, s) : ctx_poll(cx);
+        if (st != ST_OK) {
+            return st;
+        }
+    }
+}
+
+Status op_begin(Ctx *cx, Store *s, const OpNeed *need, StoreOp *op)
+{
+    uint32_t wal_bytes = need->wal_bytes + (need->object != NULL ? (uint32_t)SPACE_PAGES_BYTES : 0);
+    uint32_t ready[OP_PAGES_MAX];
+    ASSERT(wal_bytes <= s->wal.ring_bytes / 2 && need->new_pages <= OP_PAGES_MAX);
+    ASSERT(need->frames <= s->pool.n_frames / 2);
     SYNC_POINT("op.begin");
     Status st = store_state(s, cx->err);
+    if (st == ST_OK && !need->is_undo && atomic_load_explicit(&s->read_only, memory_order_acquire)) {
+        st = store_failed_error(s, cx->err);
+    }
+    if (st == ST_OK && need->new_pages > 0) {
+        st = object_reserve(cx, need->object, need->new_pages, ready);
+    }
     if (st != ST_OK) {
         return st;
     }
-    if (!need->is_undo) {
-        if (atomic_load_explicit(&s->read_only, memory_order_acquire)) {
-            return store_failed_error(s, cx->err);
+    st = admit(cx, s, need, wal_bytes);
+    if (st != ST_OK) {
+        if (need->new_pages > 0) {
+            object_unreserve(need->object, ready, need->new_pages);
         }
-        st = admit_disk(cx, s, need);
-        if (st != ST_OK) {
-            return st;
-        }
+        return st;
     }
-    uint32_t ready[OP_PAGES_MAX];
-    if (need->new_pages > 0) {
-        st = object_reserve(cx, need->object, need->new_pages, ready);
-        if (st != ST_OK) {
-            return st;
-        }
-    }
-    bool got_frames = false;
-    while (!(got_frames || (got_frames = frames_admit(p, need->frames))) || !pool_admits(s) ||
-           !ring_admit(w, need->wal_bytes)) {
-        if (got_frames) {
-            /* Not kept while waiting: two operations that each hold half would wait for each other. */
-            atomic_fetch_add_explicit(&p->permits, need->frames, memory_order_release);
-            got_frames = false;
-        }
-        st = admission_wait(cx, s);
-        if (st != ST_OK) {
-            if (need->new_pages > 0) {
-                object_unreserve(need->object, ready, need->new_pages);
-            }
-            return st;
-        }
-    }
-    atomic_fetch_add_explicit(&w->undo_reserved, need->undo_wal_bytes, memory_order_relaxed);
     op->store = s;
     op->object = need->object;
-    op->wal_left = need->wal_bytes;
+    op->wal_left = wal_bytes;
     op->undo_reserved = need->undo_wal_bytes;
     op->frames = need->frames;
     op->n_ready = (uint8_t)need->new_pages;
@@ -167,6 +208,12 @@ void op_end(StoreOp *op)
     }
     atomic_fetch_sub_explicit(&s->wal.admitted, op->wal_left, memory_order_acq_rel);
     atomic_fetch_add_explicit(&s->pool.permits, op->frames, memory_order_release);
+    if (UNLIKELY(atomic_load_explicit(&s->wal.room_waiters, memory_order_relaxed) > 0)) {
+        /* One that starts waiting just now may miss it: it looks again by itself after ADMIT_WAIT_US. */
+        mutex_lock(&s->wal.wait_mutex);
+        cond_broadcast(&s->wal.room_cond);
+        mutex_unlock(&s->wal.wait_mutex);
+    }
     op->store = NULL;
     SYNC_POINT("op.end");
 }

@@ -37,6 +37,7 @@ typedef enum PageType {
     PAGE_OBJECT_HEADER = 2,
     PAGE_OBJECT_MAP = 3,
     PAGE_OBJECT_DIRECTORY = 4,
+    PAGE_BLANK = 5, /* given to an object, not used yet */
     PAGE_TABLE = 8,
     PAGE_INDEX = 9,
     PAGE_OVERFLOW = 10,

@@ -85,36 +85,48 @@ static Status reserve_maps(Ctx *cx, Store *s, uint32_t n)
 
 /* ---- loading ---- */
 
-static Status load_map(Ctx *cx, Store *s, uint32_t first, uint32_t n, bool *out_valid)
+static Status bad_extent_map(Ctx *cx, uint32_t first)
 {
-    Space *sp = &s->space;
+    Status st = err_set(cx->err, ST_CORRUPTED, "page %llu, the map of the extents from %u on, is corrupted",
+                        (unsigned long long)extent_map_page(first).v, first);
+    err_hint(cx->err, "Restore the data directory from a backup: without this page it is not known which space is free.");
+    return st;
+}
+
+static void note_entry(Space *sp, uint32_t extent, ExtentEntry e)
+{
+    if (e.state == EXTENT_FREE) {
+        set_free_locked(sp, extent);
+    } else if (e.state == EXTENT_SHARED && ~e.used != 0) {
+        bit_set(sp->shared_map, extent);
+    }
+}
+
+/*
+ * Reads the map of the n extents from `first` on. *out_there false: there is none, the file had grown but the map's first
+ * record was lost. A damaged map must not be taken for that: all its extents would be given away.
+ */
+static Status load_map(Ctx *cx, Store *s, uint32_t first, uint32_t n, bool *out_there)
+{
     BufFrame *f;
-    Status st = buf_fix_redo(cx, s, extent_map_page(first), &f, out_valid);
+    bool valid;
+    Status st = buf_fix_redo(cx, s, extent_map_page(first), &f, &valid);
     if (st != ST_OK) {
         return st;
     }
     const uint8_t *page = buf_page(f);
-    if (*out_valid && page_header_const(page)->type != PAGE_EXTENT_MAP) {
-        *out_valid = false;
+    *out_there = valid;
+    if (valid ? page_header_const(page)->type != PAGE_EXTENT_MAP : !page_all_zero(page)) {
+        st = bad_extent_map(cx, first);
     }
-    if (!*out_valid && !page_all_zero(page) && page_header_const(page)->id != 0) {
-        st = err_set(cx->err, ST_CORRUPTED, "the extent map of extent %u is corrupted", first);
+    for (uint32_t i = 0; st == ST_OK && valid && i < n; i++) {
+        note_entry(&s->space, first + i, extent_entry(page, first + i));
     }
-    for (uint32_t i = 0; st == ST_OK && *out_valid && i < n; i++) {
-        ExtentEntry e = extent_entry(page, first + i);
-        if (e.state == EXTENT_FREE) {
-            set_free_locked(sp, first + i);
-        } else if (e.state == EXTENT_SHARED && ~e.used != 0) {
-            bit_set(sp->shared_map, first + i);
-        }
-    }
-    if (!*out_valid) {
-        /* Nothing there: leave no zero frame behind that looks like a page. */
+    if (valid) {
         buf_unfix(f);
-        buf_discard(s, extent_map_page(first));
-        return st;
+    } else {
+        buf_drop(f);
     }
-    buf_unfix(f);
     return st;
 }
 
@@ -131,10 +143,11 @@ Status space_load(Ctx *cx, Store *s)
     uint32_t first = 0;
     while (st == ST_OK && first < total) {
         uint32_t n = total - first < MAP_EXTENTS ? total - first : MAP_EXTENTS;
-        bool valid = true;
-        st = load_map(cx, s, first, n, &valid);
-        if (st == ST_OK && !valid) {
-            /* The file had grown but its new map was not logged: as if it had not. */
+        bool there = true;
+        st = load_map(cx, s, first, n, &there);
+        if (st == ST_OK && !there) {
+            /* The file had grown but its new map was not logged: as if it had not. Possible for the last map only. */
+            st = n == MAP_EXTENTS && first + n < total ? bad_extent_map(cx, first) : ST_OK;
             break;
         }
         first += n;
@@ -175,6 +188,26 @@ static Status init_map(Ctx *cx, Store *s, uint32_t first)
     return st;
 }
 
+/*
+ * The file's new size is durable before the log can give its extents to anybody: else a crash leaves extents that have an
+ * owner beyond the end of the file, and growing would give them away again. Between batches of the page writer: a failure
+ * reported here could be one of its writes'.
+ */
+static Status allocate_durably(Ctx *cx, Store *s, uint64_t offset, uint64_t bytes)
+{
+    Status st = file_allocate(s->data, offset, bytes, cx->err);
+    if (st != ST_OK) {
+        return st;
+    }
+    mutex_lock(&s->writer.mutex);
+    st = file_sync(s->data, cx->err);
+    if (st != ST_OK) {
+        store_set_read_only(s, cx->err);
+    }
+    mutex_unlock(&s->writer.mutex);
+    return st;
+}
+
 static Status grow_by(Ctx *cx, Store *s, uint32_t n)
 {
     Space *sp = &s->space;
@@ -187,7 +220,7 @@ static Status grow_by(Ctx *cx, Store *s, uint32_t n)
     }
     Status st = reserve_maps(cx, s, to);
     if (st == ST_OK) {
-        st = file_allocate(s->data, from * extent_bytes, (to - from) * extent_bytes, cx->err);
+        st = allocate_durably(cx, s, from * extent_bytes, (to - from) * extent_bytes);
     }
     if (st == ST_OK && from % MAP_EXTENTS == 0) {
         st = init_map(cx, s, from);
@@ -248,10 +281,11 @@ Status space_take_extent(Ctx *cx, Store *s, uint32_t *out_extent)
         Status st = space_reclaim(cx, s, false);
         spin_lock(&s->space.lock);
         bool some = s->space.n_free > 0;
+        bool pending = s->space.pending.n > 0;
         spin_unlock(&s->space.lock);
         if (st == ST_OK && !some) {
             st = grow(cx, s);
-            if (st == ST_DISK_FULL && s->space.pending.n > 0) {
+            if (st == ST_DISK_FULL && pending) {
                 /* Freed extents wait for the log: with them it may go. */
                 err_clear(cx->err);
                 st = space_reclaim(cx, s, true);

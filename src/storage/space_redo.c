@@ -87,7 +87,7 @@ Status redo_object_user(const WalPage *ref, uint8_t *page, Error *err)
 static const uint8_t op_bytes[] = {
     [MAP_CLASS] = 4,       [MAP_ADD_SINGLE] = 16,  [MAP_ADD_EXTENT] = 8,   [MAP_ADD_DIR] = 16, [MAP_ADD_MAP] = 16,
     [MAP_SET_MAPS] = 8,    [MAP_CUT_EXTENTS] = 4,  [MAP_CUT_SINGLES] = 4,  [MAP_CUT_MAPS] = 4, [MAP_INIT_MAP] = 16,
-    [MAP_INIT_DIR] = 16,
+    [MAP_INIT_DIR] = 16,   [MAP_INIT_BLANK] = 16,
 };
 
 uint16_t map_op(uint8_t *at, MapOp op, uint8_t arg8, uint16_t arg16, uint64_t value, uint32_t value32)
@@ -143,8 +143,13 @@ static bool map_op_ok(const uint8_t *page, const uint8_t *op, bool init)
     case MAP_CUT_MAPS:
         return type == PAGE_OBJECT_DIRECTORY && n <= d->n_maps;
     default:
-        return (op[0] == MAP_INIT_MAP || op[0] == MAP_INIT_DIR) && init;
+        return op[0] >= MAP_INIT_MAP && op[0] <= MAP_INIT_BLANK && init;
     }
+}
+
+static PageType init_type(uint8_t op)
+{
+    return op == MAP_INIT_MAP ? PAGE_OBJECT_MAP : op == MAP_INIT_DIR ? PAGE_OBJECT_DIRECTORY : PAGE_BLANK;
 }
 
 static void map_op_apply(const WalPage *ref, uint8_t *page, const uint8_t *op)
@@ -194,9 +199,8 @@ static void map_op_apply(const WalPage *ref, uint8_t *page, const uint8_t *op)
         d->n_maps = n;
         break;
     default:
-        page_init(page, ref->id, (ObjId){load_u64(op + 8)}, ORDINAL_NONE,
-                  op[0] == MAP_INIT_MAP ? PAGE_OBJECT_MAP : PAGE_OBJECT_DIRECTORY, 1);
-        m->index = load_u32(op + 4); /* the same place in both */
+        page_init(page, ref->id, (ObjId){load_u64(op + 8)}, ORDINAL_NONE, init_type(op[0]), 1);
+        m->index = load_u32(op + 4); /* the same place in all */
     }
 }
 STATIC_ASSERT(offsetof(ObjectMapPage, index) == offsetof(ObjectDirectoryPage, index), "MAP_INIT_* sets both");

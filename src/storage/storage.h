@@ -288,7 +288,10 @@ typedef struct ObjectRef {
     PageId header;
 } ObjectRef;
 
-enum { OBJECT_USER_BYTES = 128 };
+enum {
+    OBJECT_USER_BYTES = 128,
+    OBJECT_CREATE_UNDO_BYTES = 256, /* what object_create reserves for its undoing: for op_release_undo */
+};
 
 /* A new object id: never used before, also after a crash. */
 STATUS object_new_id(Ctx *cx, Store *s, ObjId *out_id);

@@ -91,7 +91,8 @@ enum { WAL_SLOTS = 32, WAL_BLOCK_HEADER_BYTES = 64, WAL_SEGMENT_HEADER_BYTES = 4
 
 /*
  * Header of one block. The chain makes a block valid only as successor of exactly one other: a stale block behind the
- * end of the log can never be taken for its continuation.
+ * end of the log can never be taken for its continuation. The incarnation, another number at every opening of the store,
+ * makes that true also when after a crash the very same bytes are logged again where a block was lost.
  */
 typedef struct WalBlockHeader {
     uint32_t magic;
@@ -102,7 +103,7 @@ typedef struct WalBlockHeader {
     uint64_t term;
     uint64_t index;
     uint64_t group;
-    uint64_t reserved;
+    uint64_t incarnation;
 } WalBlockHeader;
 STATIC_ASSERT(sizeof(WalBlockHeader) == WAL_BLOCK_HEADER_BYTES, "on-disk format");
 
@@ -141,21 +142,25 @@ typedef struct Wal {
     _Atomic uint64_t segment; /* its number */
     uint64_t file_pos; /* next block goes here */
     uint64_t chain;
+    uint64_t incarnation;
     uint8_t *block; /* aligned buffer */
-    uint32_t align;
 
     Mutex wait_mutex; /* RANK_WAL_WAIT: waiters, stop_flusher */
     Cond durable_cond;
     Cond flusher_cond;
-    Cond room_cond; /* ring or disk space came free */
+    Cond room_cond; /* ring space or frames came free */
+    _Atomic uint32_t room_waiters;
     WalWaiter *waiters; /* ascending by lsn */
     WalWaiter *waiters_tail;
     bool stop_flusher;
+    bool closing; /* nothing more becomes durable */
     bool opened;
     uint64_t ring_bytes_max; /* no record of any configuration is longer */
     VEC(WalLive) live;       /* segments with log in use, ascending; guarded by segment_mutex */
     uint64_t newest_segment; /* highest number that exists on disk, prepared; likewise */
     _Atomic uint64_t disk_bytes; /* free in the current and the prepared segments */
+    int64_t full_until_us;   /* the disk was full: not tried again before; guarded by segment_mutex */
+    _Atomic bool space_wanted; /* an operation was refused for lack of log space */
     Mutex segment_mutex;     /* RANK_WAL_SEGMENT: preparing and recycling */
 } Wal;
 
@@ -327,6 +332,7 @@ struct Store {
     Epoch *epoch;
     _Atomic int status;       /* StoreStatus */
     _Atomic bool read_only;   /* the data file failed */
+    _Atomic bool failure_told; /* the hook was called */
     SpinLock error_lock;      /* RANK_LEAF */
     Error error;              /* of the failure; guarded by error_lock */
     BufPool pool;
@@ -351,6 +357,7 @@ struct Store {
     _Atomic bool stop;      /* set under job_mutex */
     _Atomic bool threads_running; /* changes only while one thread uses the store */
     _Atomic uint64_t last_checkpoint_lsn;
+    _Atomic uint64_t last_checkpoint_segment; /* where the log was at its begin */
     _Atomic int64_t last_checkpoint_us;
     OsThread *flusher_thread;
     OsThread *writer_thread;
@@ -358,8 +365,12 @@ struct Store {
 };
 
 /* page.c, store.c */
-/* Records the first failure and stops the engine; rewrites err for the caller; returns ST_CRASH_SHUTDOWN. */
+/*
+ * Records the first failure and stops the engine; rewrites err for the caller; returns ST_CRASH_SHUTDOWN. Who called it then
+ * calls store_tell_failed, holding no lock, and wal_run_waiters.
+ */
 Status store_fail(Store *s, Error *err);
+void store_tell_failed(Store *s);
 void store_set_read_only(Store *s, const Error *err);
 static inline bool store_failed(const Store *s)
 {
@@ -374,7 +385,9 @@ void pool_close(Store *s);
 STATUS buf_fix_new(Ctx *cx, Store *s, PageId id, BufFrame **out_frame);
 /* Throws a freed page's frame away. */
 void buf_discard(Store *s, PageId id);
-/* As buf_fix, for recovery: a page that is not valid is given as it is, with *out_valid false. */
+/* Lets go of a clean page's frame, exclusively latched, so that whoever wants the page next reads it. */
+void buf_drop(BufFrame *f);
+/* As buf_fix, for recovery: a page that is not valid is given as it is, with *out_valid false: initialise or drop it. */
 STATUS buf_fix_redo(Ctx *cx, Store *s, PageId id, BufFrame **out_frame, bool *out_valid);
 void buf_mark_dirty(BufFrame *f);
 void buf_mark_dirty_at(BufFrame *f, Lsn lsn); /* redo: the change is the record at lsn */
@@ -387,7 +400,9 @@ void frame_unlatch(BufFrame *f);
 STATUS wal_open(Ctx *cx, Store *s);
 void wal_close(Store *s);
 STATUS wal_create(Ctx *cx, Store *s);
-STATUS wal_flush(Ctx *cx, Store *s, Lsn target); /* by the calling thread */
+/* By the calling thread. ST_DISK_FULL, ST_OUT_OF_MEMORY: not now, nothing is lost; ST_CRASH_SHUTDOWN: never. */
+STATUS wal_flush(Ctx *cx, Store *s, Lsn target);
+void wal_give_up(Ctx *cx, Store *s); /* stops the engine for the error in cx */
 Lsn wal_complete(Store *s);
 WalSpace wal_take(StoreOp *op, uint32_t bytes);
 void wal_done(Store *s, const WalSpace *space);
@@ -396,13 +411,15 @@ void wal_flusher_main(void *store);
 STATUS wal_prepare_segments(Ctx *cx, Store *s, unsigned ahead);
 STATUS wal_recycle(Ctx *cx, Store *s, Lsn keep);
 void wal_kick(Store *s);
-/* Reads the log from `from`: finds its end and sets the append position (fn NULL), or calls fn for each record. */
+/*
+ * Calls fn for each record from `from` on, in order. With find_end also notes the segments and sets the place in the file
+ * where the log goes on. *out_end below `from`: the log ends before it.
+ */
 typedef Status (*WalScanFn)(void *arg, Ctx *cx, const WalRecord *rec);
-STATUS wal_scan(Ctx *cx, Store *s, Lsn from, WalScanFn fn, void *arg, Lsn *out_end);
+STATUS wal_scan(Ctx *cx, Store *s, Lsn from, WalScanFn fn, void *arg, bool find_end, Lsn *out_end);
 STATUS wal_start_append(Ctx *cx, Store *s);
 STATUS wal_remove_all(Ctx *cx, Store *s);
 void wal_set_position(Store *s, Lsn at);
-void wal_set_alignment(Wal *w);
 void wal_copy_in(Wal *w, uint64_t at, const void *p, size_t len);
 
 /* writer.c */
@@ -467,12 +484,13 @@ typedef enum MapOp {
     MAP_CUT_MAPS = 9,    /* arg16 = n, of a directory */
     MAP_INIT_MAP = 10,   /* u32 index, u64 object */
     MAP_INIT_DIR = 11,   /* u32 index, u64 object */
+    MAP_INIT_BLANK = 12, /* u64 object: a page that was given to the object and is not used yet */
 } MapOp;
 /* Writes one entry at `at`, returns its length. */
 uint16_t map_op(uint8_t *at, MapOp op, uint8_t arg8, uint16_t arg16, uint64_t value, uint32_t value32);
 
 /* object.c, object_grow.c, object_free.c */
-enum { CREATE_BODY_MAX = 256, OBJECT_DROP_UNDO_BYTES = 256 };
+enum { CREATE_BODY_MAX = 256, OBJECT_DROP_UNDO_BYTES = OBJECT_CREATE_UNDO_BYTES };
 void objects_done(Store *s);
 void object_ids_replay(Store *s, uint64_t below);
 uint64_t object_ids_promised(Store *s);
@@ -487,6 +505,7 @@ PageId object_map_of(StoreObject *o, uint32_t ordinal, uint16_t *out_index);
 /* Adds a page or extent to the handle after it was logged. */
 void object_note_single(StoreObject *o, PageId page);
 STATUS object_note_extent_room(Ctx *cx, StoreObject *o);
+STATUS object_note_map_room(Ctx *cx, StoreObject *o);
 void object_note_extent(StoreObject *o, uint32_t extent);
 /*
  * One page out of a shared extent, in three steps: prepare (no latch held; takes a fresh extent when no shared one has

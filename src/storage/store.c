@@ -71,12 +71,20 @@ Status store_fail(Store *s, Error *err)
     int was = atomic_exchange_explicit(&s->status, STORE_FAILED, memory_order_acq_rel);
     if (was != STORE_FAILED) {
         log_error(s->log, LOG_PANIC, err, "writing the log; the engine stops, restart recovers");
-        if (s->registry.hooks.failed != NULL) {
-            s->registry.hooks.failed(s->registry.hooks.arg, err);
-        }
     }
     err_clear(err);
     return store_failed_error(s, err);
+}
+
+void store_tell_failed(Store *s)
+{
+    if (store_failed(s) && s->registry.hooks.failed != NULL &&
+        !atomic_exchange_explicit(&s->failure_told, true, memory_order_acq_rel)) {
+        Error err;
+        err_clear(&err);
+        (void)store_failed_error(s, &err);
+        s->registry.hooks.failed(s->registry.hooks.arg, &err);
+    }
 }
 
 Budget *store_budget(Store *s) { return s->budget; }
@@ -157,32 +165,77 @@ static Status create_files(Ctx *cx, Store *s)
     return st;
 }
 
-static Status open_files(Ctx *cx, Store *s, bool *out_new, bool create)
+/* Looks for a store before and after taking the lock: no lock file is left where there is none, and two do not create one. */
+static Status find_store(Ctx *cx, Store *s, bool create, bool *out_exists)
 {
-    bool exists;
-    Status st = vfs_lock(s->vfs, "lock", cx->err, &s->lock_file);
-    if (st == ST_OK) {
-        st = vfs_exists(s->vfs, "control", cx->err, &exists);
-    }
-    if (st != ST_OK) {
-        return st;
-    }
-    if (!exists && !create) {
+    Status st = vfs_exists(s->vfs, "control", cx->err, out_exists);
+    if (st == ST_OK && !*out_exists && !create) {
         return err_set(cx->err, ST_FILE_NOT_FOUND, "\"%s\" is not a data directory: it has no control file",
                        vfs_root(s->vfs));
     }
-    *out_new = !exists;
-    /* A creation that was cut short has left no control file: its other files are overwritten. */
-    st = vfs_open(s->vfs, exists ? "control" : "control.new", FILE_CREATE, cx->err, &s->control_file);
+    if (st == ST_OK) {
+        st = vfs_lock(s->vfs, "lock", cx->err, &s->lock_file);
+    }
+    return st == ST_OK ? vfs_exists(s->vfs, "control", cx->err, out_exists) : st;
+}
+
+static Status open_existing(Ctx *cx, Store *s)
+{
+    Status st = vfs_open(s->vfs, "control", 0, cx->err, &s->control_file);
+    if (st == ST_OK) {
+        st = control_read(cx, s);
+    }
+    if (st == ST_OK) {
+        s->config.wal_segment_bytes = s->control.wal_segment_bytes;
+        st = vfs_open(s->vfs, "data", s->config.direct_io ? FILE_DIRECT : 0, cx->err, &s->data);
+        if (st == ST_FILE_NOT_FOUND) {
+            err_clear(cx->err);
+            st = err_set(cx->err, ST_CORRUPTED, "the data directory \"%s\" has lost its data file", vfs_root(s->vfs));
+        }
+    }
+    return st;
+}
+
+/* A creation that was cut short has left no control file: its other files are overwritten. */
+static Status open_fresh(Ctx *cx, Store *s)
+{
+    Status st = vfs_open(s->vfs, "control.new", FILE_CREATE, cx->err, &s->control_file);
+    if (st == ST_OK) {
+        st = file_truncate(s->control_file, 0, cx->err);
+    }
     if (st == ST_OK) {
         st = vfs_open(s->vfs, "data", FILE_CREATE | (s->config.direct_io ? FILE_DIRECT : 0), cx->err, &s->data);
     }
-    if (st == ST_OK && !exists) {
-        st = file_truncate(s->data, 0, cx->err);
+    return st == ST_OK ? file_truncate(s->data, 0, cx->err) : st;
+}
+
+static Status check_config(Ctx *cx, const StoreConfig *c)
+{
+    if (c->pool_bytes / PAGE_BYTES < 64 || c->pool_bytes / PAGE_BYTES > INT32_MAX / 2) {
+        return err_set(cx->err, ST_CONFIGURATION_LIMIT, "the buffer pool must have at least 1 MB and at most 16 TB");
     }
-    if (st == ST_OK && exists) {
-        st = control_read(cx, s);
-        s->config.wal_segment_bytes = s->control.wal_segment_bytes;
+    if (c->wal_ring_bytes < 64 * 1024 || (c->wal_ring_bytes & (c->wal_ring_bytes - 1)) != 0) {
+        return err_set(cx->err, ST_CONFIGURATION_LIMIT, "the log buffer must be a power of two of at least 64 kB");
+    }
+    if (c->wal_segment_bytes == 0 || c->wal_segment_bytes % (64 * 1024) != 0 || c->wal_segment_bytes > INT32_MAX) {
+        return err_set(cx->err, ST_CONFIGURATION_LIMIT, "a log segment must be a multiple of 64 kB below 2 GB");
+    }
+    if (c->grow_extents == 0) {
+        return err_set(cx->err, ST_CONFIGURATION_LIMIT, "the data file must grow by at least one extent");
+    }
+    return ST_OK;
+}
+
+static Status open_files(Ctx *cx, Store *s, bool create, bool *out_new)
+{
+    bool exists;
+    Status st = check_config(cx, &s->config);
+    if (st == ST_OK) {
+        st = find_store(cx, s, create, &exists);
+    }
+    if (st == ST_OK) {
+        *out_new = !exists;
+        st = exists ? open_existing(cx, s) : open_fresh(cx, s);
     }
     return st;
 }
@@ -203,7 +256,7 @@ static Status publish_control(Ctx *cx, Store *s)
 static Status open_all(Ctx *cx, Store *s, bool create)
 {
     bool is_new = false;
-    Status st = open_files(cx, s, &is_new, create);
+    Status st = open_files(cx, s, create, &is_new);
     if (st == ST_OK && is_new) {
         /* Segments of a creation that was cut short must not be taken for prepared ones. */
         st = wal_remove_all(cx, s);
@@ -232,8 +285,17 @@ static Status open_all(Ctx *cx, Store *s, bool create)
         if (st == ST_OK) {
             st = space_load(cx, s);
         }
+        if (st == ST_OK) {
+            /* The incarnation below must be durable before any block that carries it. */
+            s->control.clean = 0;
+            st = control_write(cx, s);
+        }
     }
-    atomic_store_explicit(&s->last_checkpoint_lsn, wal_end(s).v, memory_order_relaxed);
+    s->wal.incarnation = s->control.sequence;
+    /* Counted from the last one's begin: what was just replayed need not be replayed again and again. */
+    atomic_store_explicit(&s->last_checkpoint_lsn, s->control.begin_lsn, memory_order_relaxed);
+    atomic_store_explicit(&s->last_checkpoint_segment, s->wal.live.n > 0 ? s->wal.live.v[0].number : 0,
+                          memory_order_relaxed);
     atomic_store_explicit(&s->last_checkpoint_us, os_monotonic_us(), memory_order_relaxed);
     if (st == ST_OK) {
         st = start_threads(cx, s);
@@ -242,7 +304,12 @@ static Status open_all(Ctx *cx, Store *s, bool create)
         st = s->registry.hooks.redo_done(s->registry.hooks.arg, cx);
     }
     if (st == ST_OK) {
-        atomic_store_explicit(&s->status, STORE_RUNNING, memory_order_release);
+        int was = STORE_RECOVERING;
+        /* Not a plain store: the flusher may have failed meanwhile (S1). */
+        if (!atomic_compare_exchange_strong_explicit(&s->status, &was, STORE_RUNNING, memory_order_acq_rel,
+                                                     memory_order_relaxed)) {
+            st = store_failed_error(s, cx->err);
+        }
     }
     return st;
 }
@@ -322,6 +389,10 @@ void store_close(Ctx *cx, Store *s, bool checkpoint)
     stop_threads(s);
     if (checkpoint && running && !store_failed(s)) {
         clean_stop(cx, s);
+    }
+    if (s->wal.opened) {
+        s->wal.closing = true;
+        wal_run_waiters(s); /* what is not durable now never will be */
     }
     objects_done(s);
     space_done(s);

@@ -12,6 +12,8 @@
  */
 #include "storage/storage_int.h"
 
+enum { NO_ROOM_US = 30000000, NO_ROOM_PAUSE_US = 20000 };
+
 /* ---- slots ---- */
 
 static unsigned slot_take(Wal *w)
@@ -215,7 +217,7 @@ void wal_run_waiters(Store *s)
     Wal *w = &s->wal;
     mutex_lock(&w->wait_mutex);
     uint64_t durable = atomic_load_explicit(&w->durable, memory_order_acquire);
-    bool failed = store_failed(s);
+    bool failed = store_failed(s) || w->closing;
     WalWaiter *list = w->waiters;
     WalWaiter *last = NULL;
     WalWaiter *n = list;
@@ -244,12 +246,33 @@ void wal_run_waiters(Store *s)
 
 /* ---- the flusher ---- */
 
+/*
+ * The log cannot go on for lack of disk space or memory. Admission makes this rare: only what it does not foresee (many
+ * small flushes while the disk is full) leads here. Nothing is lost while we wait, so those who wait for their commit
+ * wait on; but not for ever, and not when the store is to be closed.
+ */
+static void flusher_no_room(Ctx *cx, Store *s, int64_t *io_since_us)
+{
+    int64_t now = os_monotonic_us();
+    if (*io_since_us == 0) {
+        *io_since_us = now;
+        log_error(s->log, LOG_ERROR, cx->err, "writing the log; commits wait");
+    }
+    if (now - *io_since_us >= NO_ROOM_US || atomic_load_explicit(&s->stop, memory_order_acquire)) {
+        wal_give_up(cx, s);
+    } else {
+        os_sleep_us(NO_ROOM_PAUSE_US);
+    }
+    err_clear(cx->err);
+}
+
 void wal_flusher_main(void *store)
 {
     Store *s = store;
     Wal *w = &s->wal;
     Error err;
     Ctx cx;
+    int64_t no_room_since_us = 0;
     err_clear(&err);
     ctx_init(&cx, &err, &s->job_budget, NULL);
     mutex_lock(&w->wait_mutex);
@@ -261,6 +284,12 @@ void wal_flusher_main(void *store)
         }
         mutex_unlock(&w->wait_mutex);
         Status st = wal_flush(&cx, s, (Lsn){wanted});
+        if (st == ST_DISK_FULL || st == ST_OUT_OF_MEMORY) {
+            flusher_no_room(&cx, s, &no_room_since_us);
+        } else {
+            no_room_since_us = 0;
+            err_clear(&err);
+        }
         if (st == ST_OK && wal_durable(s).v < wanted) {
             /* Somebody is between reserving and copying: it takes microseconds. */
             os_yield();

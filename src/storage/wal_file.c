@@ -2,15 +2,20 @@
  * storage/wal_file.c: the log on disk: segments and blocks, writing and syncing them.
  *
  * A segment file (wal/<number>.wal) starts with a 4,096-byte header; then come blocks, each a 64-byte header, payload, and zeros up to
- * the alignment. Blocks are never rewritten: bytes once durable are not put at risk by later writes. The payload of all blocks in
+ * WAL_BLOCK_ALIGN. Blocks are never rewritten: bytes once durable are not put at risk by later writes. The payload of all blocks in
  * order is the record stream; a block whose start LSN lies before the end of the one before it cuts the stream back (the
  * tail of a record that a crash left incomplete).
  *
  * W4  Segments from the one with the redo position to newest_segment exist on disk with full size before they are needed;
  *     disk_bytes never counts space that is not allocated.
+ * W5  A segment is started only when all blocks before it are durable.
+ * W6  A flush that meets a full disk or a lack of memory before it has written anything of what is left has changed
+ *     nothing: it is tried again. Any other failure stops the engine.
  */
 #include "storage/storage_int.h"
 #include "storage/wal_format.h"
+
+enum { FULL_PAUSE_US = 20000 };
 
 void wal_segment_path(uint64_t number, char out[WAL_PATH_BYTES])
 {
@@ -29,12 +34,25 @@ static uint64_t usable(const Store *s)
 
 /* ---- preparing and recycling ---- */
 
+/* Other operations may be waiting for the mutex, with answers to give: a full disk is not tried again at once. */
+static Status note_full(Store *s, Status st)
+{
+    if (st == ST_DISK_FULL && s->threads_running) {
+        s->wal.full_until_us = os_monotonic_us() + FULL_PAUSE_US;
+    }
+    return st;
+}
+
 /* Creates segment newest+1 at full size. Caller holds segment_mutex. */
 static Status prepare_one(Ctx *cx, Store *s)
 {
     Wal *w = &s->wal;
     char path[WAL_PATH_BYTES];
     File *f;
+    if (w->full_until_us > 0 && os_monotonic_us() < w->full_until_us) {
+        return err_set(cx->err, ST_DISK_FULL, "there is no disk space for another segment of the log");
+    }
+    w->full_until_us = 0;
     wal_segment_path(w->newest_segment + 1, path);
     Status st = vfs_open(s->vfs, path, FILE_CREATE, cx->err, &f);
     if (st != ST_OK) {
@@ -54,7 +72,7 @@ static Status prepare_one(Ctx *cx, Store *s)
         if (vfs_unlink(s->vfs, path, &ignored) != ST_OK) {
             log_error(s->log, LOG_WARNING, &ignored, "removing a log segment that could not be prepared");
         }
-        return st;
+        return note_full(s, st);
     }
     w->newest_segment++;
     atomic_fetch_add_explicit(&w->disk_bytes, usable(s), memory_order_release);
@@ -87,14 +105,18 @@ static Status retire_one(Ctx *cx, Store *s, uint64_t number)
     }
     wal_segment_path(w->newest_segment + 1, to);
     Status st = vfs_rename(s->vfs, from, to, cx->err);
-    if (st == ST_OK) {
-        st = vfs_sync_dir(s->vfs, "wal", cx->err);
+    if (st != ST_OK) {
+        return st;
     }
-    if (st == ST_OK) {
-        w->newest_segment++;
-        atomic_fetch_add_explicit(&w->disk_bytes, usable(s), memory_order_release);
+    if (vfs_sync_dir(s->vfs, "wal", cx->err) != ST_OK) {
+        /* It has gone from its old place, but its new name may not last: prepared anew when it is needed. */
+        log_error(s->log, LOG_WARNING, cx->err, "recycling a log segment");
+        err_clear(cx->err);
+        return ST_OK;
     }
-    return st;
+    w->newest_segment++;
+    atomic_fetch_add_explicit(&w->disk_bytes, usable(s), memory_order_release);
+    return ST_OK;
 }
 
 Status wal_recycle(Ctx *cx, Store *s, Lsn keep)
@@ -131,36 +153,54 @@ static void fill_segment_header(const Store *s, uint64_t number, uint64_t first_
     h->checksum = wal_hash(h, offsetof(WalSegmentHeader, checksum));
 }
 
-/* Goes on in the next segment; what stands in the current one is synced first. Caller holds flush_mutex. */
-static Status next_segment(Ctx *cx, Store *s, uint64_t first_lsn)
+/* What the next segment takes before anything is written: see W6. */
+static Status open_next(Ctx *cx, Store *s, uint64_t number, File **out_file)
 {
     Wal *w = &s->wal;
     char path[WAL_PATH_BYTES];
-    uint64_t number = atomic_load_explicit(&w->segment, memory_order_relaxed) + 1;
-    Status st = w->file != NULL ? file_sync(w->file, cx->err) : ST_OK;
-    if (st == ST_OK) {
-        st = wal_prepare_segments(cx, s, 1);
-    }
+    Status st = wal_prepare_segments(cx, s, 1);
     if (st != ST_OK) {
         return st;
     }
-    File *f;
-    wal_segment_path(number, path);
-    st = vfs_open(s->vfs, path, s->config.direct_io ? FILE_DIRECT : 0, cx->err, &f);
-    if (st != ST_OK) {
-        return st;
-    }
-    fill_segment_header(s, number, first_lsn, w->chain, w->block);
-    st = file_write(f, w->block, WAL_SEGMENT_HEADER_BYTES, 0, cx->err);
     mutex_lock(&w->segment_mutex);
-    if (st == ST_OK && !VEC_PUSH(&w->live, ((WalLive){number, {first_lsn}}))) {
-        st = ctx_nomem(cx, sizeof(WalLive));
-    }
+    bool room = VEC_RESERVE(&w->live, 1);
     mutex_unlock(&w->segment_mutex);
+    if (!room) {
+        return ctx_nomem(cx, sizeof(WalLive));
+    }
+    wal_segment_path(number, path);
+    return vfs_open(s->vfs, path, s->config.direct_io ? FILE_DIRECT : 0, cx->err, out_file);
+}
+
+/*
+ * Goes on in the next segment; what stands in the current one is synced first (W5). ST_RETRY: not now (W6), the error says
+ * why. Caller holds flush_mutex.
+ */
+static Status next_segment(Ctx *cx, Store *s, uint64_t first_lsn)
+{
+    Wal *w = &s->wal;
+    uint64_t number = atomic_load_explicit(&w->segment, memory_order_relaxed) + 1;
+    File *f = NULL;
+    Status st = w->file != NULL ? file_sync(w->file, cx->err) : ST_OK;
+    if (st != ST_OK) {
+        return st;
+    }
+    st = open_next(cx, s, number, &f);
+    if (st == ST_DISK_FULL || st == ST_OUT_OF_MEMORY) {
+        return ST_RETRY;
+    }
+    if (st == ST_OK) {
+        fill_segment_header(s, number, first_lsn, w->chain, w->block);
+        st = file_write(f, w->block, WAL_SEGMENT_HEADER_BYTES, 0, cx->err);
+    }
     if (st != ST_OK) {
         file_close(f);
         return st;
     }
+    mutex_lock(&w->segment_mutex);
+    bool pushed = VEC_PUSH(&w->live, ((WalLive){number, {first_lsn}}));
+    mutex_unlock(&w->segment_mutex);
+    ASSERT(pushed); /* open_next made room, and only we push */
     file_close(w->file);
     w->file = f;
     /* What was left unused at the end of the old segment no longer counts. */
@@ -183,7 +223,7 @@ static Status write_block(Ctx *cx, Store *s, uint64_t *io_at, uint64_t end)
 {
     Wal *w = &s->wal;
     uint64_t room = s->config.wal_segment_bytes - w->file_pos;
-    if (room < w->align || room < WAL_BLOCK_HEADER_BYTES + 8) {
+    if (room < WAL_BLOCK_ALIGN) {
         Status st = next_segment(cx, s, *io_at);
         if (st != ST_OK) {
             return st;
@@ -192,15 +232,14 @@ static Status write_block(Ctx *cx, Store *s, uint64_t *io_at, uint64_t end)
     }
     uint64_t max = (room < WAL_BLOCK_MAX ? room : WAL_BLOCK_MAX) - WAL_BLOCK_HEADER_BYTES;
     uint32_t payload = (uint32_t)(end - *io_at < max ? end - *io_at : max);
-    uint32_t total = (WAL_BLOCK_HEADER_BYTES + payload + w->align - 1) / w->align * w->align;
+    uint32_t total = wal_block_bytes(payload);
     WalBlockHeader *h = (WalBlockHeader *)(void *)w->block;
     *h = (WalBlockHeader){.magic = WAL_BLOCK_MAGIC,
                           .payload_bytes = payload,
                           .start_lsn = *io_at,
                           .chain = w->chain,
                           .term = s->control.term,
-                          .index = 0,
-                          .group = 0};
+                          .incarnation = w->incarnation};
     ring_copy_out(w, *io_at, w->block + sizeof *h, payload);
     memset(w->block + sizeof *h + payload, 0, total - sizeof *h - payload);
     h->checksum = wal_hash(w->block, sizeof *h + payload);
@@ -227,16 +266,20 @@ static Status flush_locked(Ctx *cx, Store *s, Lsn target)
     Status st = ST_OK;
     while (st == ST_OK && at < end) {
         st = write_block(cx, s, &at, end);
+        /* Release: the ring below may be overwritten now. A later flush must not write these bytes again. */
+        atomic_store_explicit(&w->written, at, memory_order_release);
+    }
+    if (st != ST_OK && st != ST_RETRY) {
+        return st;
     }
     SYNC_POINT("wal.before_sync");
-    if (st == ST_OK) {
-        st = file_sync(w->file, cx->err);
+    Error *err = st == ST_OK ? cx->err : NULL; /* the one who is told of lacking space is not told of this */
+    Status synced = file_sync(w->file, err);
+    if (synced != ST_OK) {
+        return synced;
     }
-    if (st == ST_OK) {
-        /* Release: whoever sees durable may rely on the bytes; the ring below may be overwritten now. */
-        atomic_store_explicit(&w->written, at, memory_order_release);
-        atomic_store_explicit(&w->durable, at, memory_order_release);
-    }
+    /* Release: whoever sees durable may rely on the bytes. */
+    atomic_store_explicit(&w->durable, at, memory_order_release);
     return st;
 }
 
@@ -248,15 +291,28 @@ Status wal_flush(Ctx *cx, Store *s, Lsn target)
         st = store_state(s, cx->err);
         if (st == ST_OK) {
             st = flush_locked(cx, s, target);
-            if (st != ST_OK) {
+            if (st == ST_RETRY) {
+                st = cx->err->status;
+            } else if (st != ST_OK) {
                 /* The outcome of what was in flight is unknown: nothing is retried, the engine stops. */
                 st = store_fail(s, cx->err);
             }
         }
         mutex_unlock(&s->wal.flush_mutex);
+        store_tell_failed(s);
         wal_run_waiters(s);
     } while (st == ST_OK && !s->threads_running && wal_durable(s).v < target.v && (os_yield(), true));
     return st;
+}
+
+void wal_give_up(Ctx *cx, Store *s)
+{
+    mutex_lock(&s->wal.flush_mutex);
+    Status st = store_fail(s, cx->err);
+    ASSERT(st == ST_CRASH_SHUTDOWN);
+    mutex_unlock(&s->wal.flush_mutex);
+    store_tell_failed(s);
+    wal_run_waiters(s);
 }
 
 /* ---- creating, opening, closing ---- */
@@ -303,26 +359,18 @@ Status wal_create(Ctx *cx, Store *s)
     atomic_store_explicit(&w->segment, 0, memory_order_relaxed);
     w->file_pos = s->config.wal_segment_bytes;
     w->chain = 0;
-    w->align = FILE_ALIGN_MAX;
     wal_set_position(s, (Lsn){LSN_FIRST});
-    Status st = wal_prepare_segments(cx, s, 1);
-    if (st == ST_OK) {
-        st = next_segment(cx, s, LSN_FIRST);
+    Status st = next_segment(cx, s, LSN_FIRST);
+    if (st == ST_RETRY) {
+        st = cx->err->status;
     }
     if (st == ST_OK) {
-        wal_set_alignment(w);
         st = file_sync(w->file, cx->err);
     }
     if (st == ST_OK) {
         st = vfs_sync_dir(s->vfs, "", cx->err);
     }
     return st;
-}
-
-void wal_set_alignment(Wal *w)
-{
-    /* Sectors of 512 bytes are the least that a disk writes as a whole; direct I/O may ask for more. */
-    w->align = file_alignment(w->file) < 512 ? 512 : file_alignment(w->file);
 }
 
 void wal_close(Store *s)

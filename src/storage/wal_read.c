@@ -1,8 +1,12 @@
 /*
  * storage/wal_read.c: reading the log back: finding its end, and its records in order.
  *
- * The end of the log is the first block that is not the valid successor of the one before: wrong magic, checksum, chain
- * or start. Behind valid checksums the content is ours, so what does not parse there is corruption, not the end.
+ * The end of the log is the first block that is not the valid successor of the one before: wrong magic, checksum or chain.
+ * Behind valid checksums the content is ours, so what does not parse there is corruption, not the end.
+ *
+ * Only a block's successor tells how much of it counts: after a crash the log goes on where the last whole record ended,
+ * which may lie before the end of the last block. So a block's records are delivered when the next block, or the end, is
+ * seen. The position to start from may even lie in such a dead tail; the block that holds it is then the later one.
  */
 #include <stdlib.h>
 
@@ -48,7 +52,6 @@ bool wal_segment_number(const char *name, uint64_t *out_number)
 typedef VEC(uint64_t) NumberVec;
 typedef struct Listing {
     NumberVec numbers;
-    bool failed;
 } Listing;
 
 static Status list_one(void *arg, const char *name)
@@ -68,6 +71,19 @@ static int cmp_u64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* All segment files, ascending. */
+static Status list_segments(Ctx *cx, Store *s, Listing *l)
+{
+    Status st = vfs_list(s->vfs, "wal", list_one, l, cx->err);
+    if (st == ST_OUT_OF_MEMORY) {
+        return ctx_nomem(cx, l->numbers.n * sizeof(uint64_t));
+    }
+    if (st == ST_OK && l->numbers.n > 1) {
+        qsort(l->numbers.v, l->numbers.n, sizeof(uint64_t), cmp_u64);
+    }
+    return st;
+}
+
 /* ---- the reader ---- */
 
 typedef struct Reader {
@@ -80,10 +96,11 @@ typedef struct Reader {
     uint64_t pos;    /* file offset of the next block */
     uint64_t chain;
     uint64_t segment;
-    uint32_t align;
-    Lsn parsed; /* records below were delivered */
-    Lsn from;   /* first record wanted */
-    StrBuf acc; /* stream bytes from `parsed` on */
+    Lsn from;     /* first record wanted */
+    Lsn parsed;   /* records below were delivered; not below from */
+    uint64_t end; /* LSN behind the last block read */
+    bool entered; /* the last block reached beyond `from` */
+    StrBuf acc;   /* stream bytes from `parsed` on */
 } Reader;
 
 /* Makes [at, at+len) of the file addressable; NULL when it lies beyond the end of the file. */
@@ -95,10 +112,6 @@ static Status window_get(Ctx *cx, Reader *r, uint64_t at, uint64_t len, const ui
     }
     if (at < r->window_at || at + len > r->window_at + r->window_len) {
         uint64_t n = r->size - at < WINDOW_BYTES ? r->size - at : WINDOW_BYTES;
-        n = n / r->align * r->align;
-        if (n < len) {
-            return ST_OK;
-        }
         Status st = file_read(r->file, r->window, n, at, cx->err);
         if (st != ST_OK) {
             return st;
@@ -136,7 +149,6 @@ static Status segment_open(Ctx *cx, Reader *r, uint64_t number, WalSegmentHeader
     if (st != ST_OK || r->size != r->s->config.wal_segment_bytes) {
         return st;
     }
-    r->align = file_alignment(r->file) < 512 ? 512 : file_alignment(r->file);
     r->window_len = 0;
     const uint8_t *p;
     st = window_get(cx, r, 0, WAL_SEGMENT_HEADER_BYTES, &p);
@@ -153,7 +165,7 @@ static Status block_next(Ctx *cx, Reader *r, const uint8_t **out_block)
 {
     const uint8_t *p;
     *out_block = NULL;
-    Status st = window_get(cx, r, r->pos, r->align, &p);
+    Status st = window_get(cx, r, r->pos, WAL_BLOCK_ALIGN, &p);
     if (st != ST_OK || p == NULL) {
         return st;
     }
@@ -163,7 +175,7 @@ static Status block_next(Ctx *cx, Reader *r, const uint8_t **out_block)
         h.payload_bytes > WAL_BLOCK_MAX - WAL_BLOCK_HEADER_BYTES) {
         return ST_OK;
     }
-    uint64_t total = (WAL_BLOCK_HEADER_BYTES + (uint64_t)h.payload_bytes + r->align - 1) / r->align * r->align;
+    uint64_t total = wal_block_bytes(h.payload_bytes);
     st = window_get(cx, r, r->pos, total, &p);
     if (st != ST_OK || p == NULL) {
         return st;
@@ -241,7 +253,7 @@ static Status deliver(Ctx *cx, Reader *r, WalScanFn fn, void *arg)
             break;
         }
         st = record_parse(cx, p, total, r->parsed, &rec);
-        if (st == ST_OK && fn != NULL && r->parsed.v >= r->from.v) {
+        if (st == ST_OK) {
             st = fn(arg, cx, &rec);
         }
         if (st == ST_OK) {
@@ -254,32 +266,40 @@ static Status deliver(Ctx *cx, Reader *r, WalScanFn fn, void *arg)
     return st;
 }
 
-/* Adds a block's payload to the stream; false: it is no continuation. */
-static bool stream_add(Reader *r, const uint8_t *block)
+/* A block goes on at `start`: what lies beyond is a dead tail, what lies before is delivered. */
+static Status stream_cut(Ctx *cx, Reader *r, uint64_t start, WalScanFn fn, void *arg)
+{
+    if (r->parsed.v == r->from.v && start <= r->from.v) {
+        /* All that was kept is dead: the wanted position is in this block or a later one. */
+        r->acc.len = 0;
+        r->entered = false;
+        return ST_OK;
+    }
+    if (start < r->parsed.v) {
+        return bad_record(cx, r->parsed);
+    }
+    r->acc.len = (size_t)(start - r->parsed.v);
+    return deliver(cx, r, fn, arg);
+}
+
+/* Adds a block's payload to the stream. */
+static Status stream_add(Ctx *cx, Reader *r, const uint8_t *block, WalScanFn fn, void *arg)
 {
     WalBlockHeader h;
     memcpy(&h, block, sizeof h);
-    uint64_t end = r->parsed.v + r->acc.len;
-    if (h.start_lsn + h.payload_bytes <= r->from.v && r->acc.len == 0 && r->parsed.v <= r->from.v) {
-        r->parsed.v = h.start_lsn + h.payload_bytes; /* wholly before what is wanted */
-        return true;
+    if (h.start_lsn > r->end) {
+        return bad_record(cx, (Lsn){r->end});
     }
-    const uint8_t *payload = block + WAL_BLOCK_HEADER_BYTES;
-    uint32_t len = h.payload_bytes;
-    if (r->parsed.v < r->from.v || (r->acc.len == 0 && h.start_lsn < r->from.v)) {
-        /* The block in which the wanted position lies: it is a record's start. */
-        uint32_t skip = (uint32_t)(r->from.v - h.start_lsn);
-        payload += skip;
-        len -= skip;
-        r->parsed = r->from;
-        end = r->from.v;
-    } else if (h.start_lsn > end || h.start_lsn < r->parsed.v) {
-        return false;
-    } else {
-        r->acc.len = (size_t)(h.start_lsn - r->parsed.v); /* cut back an incomplete tail */
+    Status st = r->entered ? stream_cut(cx, r, h.start_lsn, fn, arg) : ST_OK;
+    r->end = h.start_lsn + h.payload_bytes;
+    if (st != ST_OK || r->end <= r->from.v) {
+        return st;
     }
-    strbuf_append(&r->acc, payload, len);
-    return true;
+    /* Not entered yet: the block before ended at or before `from`, so this one starts there at the latest. */
+    uint64_t skip = r->entered ? 0 : r->from.v - h.start_lsn;
+    r->entered = true;
+    strbuf_append(&r->acc, block + WAL_BLOCK_HEADER_BYTES + skip, h.payload_bytes - skip);
+    return r->acc.failed ? ctx_nomem(cx, r->acc.len) : ST_OK;
 }
 
 /* Finds the segment in which `from` lies: the last started one whose first LSN is not above it. */
@@ -317,8 +337,12 @@ static Status segment_advance(Ctx *cx, Reader *r, bool note, bool *out_more)
     if (st != ST_OK) {
         return st;
     }
-    uint64_t end = r->parsed.v + r->acc.len;
-    if (ok && h.prev_chain == r->chain && h.first_lsn <= end && (h.first_lsn >= r->parsed.v || r->parsed.v <= r->from.v)) {
+    if (ok && h.first_lsn > r->end) {
+        /* It was started when all before it was durable (next_segment). Ending here would drop what was acknowledged. */
+        return err_set(cx->err, ST_CORRUPTED, "the log is damaged at %llu: segment %llu is not complete, but the next one goes on",
+                       (unsigned long long)r->end, (unsigned long long)r->segment);
+    }
+    if (ok && h.prev_chain == r->chain) {
         r->segment++;
         *out_more = true;
         return note ? note_live(cx, r->s, r->segment, h.first_lsn) : ST_OK;
@@ -327,7 +351,7 @@ static Status segment_advance(Ctx *cx, Reader *r, bool note, bool *out_more)
     return ST_OK;
 }
 
-static Status scan_blocks(Ctx *cx, Reader *r, WalScanFn fn, void *arg)
+static Status scan_blocks(Ctx *cx, Reader *r, bool note, WalScanFn fn, void *arg)
 {
     bool more = true;
     while (more) {
@@ -336,57 +360,51 @@ static Status scan_blocks(Ctx *cx, Reader *r, WalScanFn fn, void *arg)
         if (st != ST_OK) {
             return st;
         }
-        if (block == NULL) {
-            st = segment_advance(cx, r, fn == NULL, &more);
-        } else if (!stream_add(r, block)) {
-            return bad_record(cx, r->parsed);
-        } else if (r->acc.failed) {
-            return ctx_nomem(cx, r->acc.len);
-        } else {
-            st = deliver(cx, r, fn, arg);
-        }
+        st = block == NULL ? segment_advance(cx, r, note, &more) : stream_add(cx, r, block, fn, arg);
         if (st != ST_OK) {
             return st;
         }
     }
-    return ST_OK;
+    return r->entered ? deliver(cx, r, fn, arg) : ST_OK;
 }
 
-Status wal_scan(Ctx *cx, Store *s, Lsn from, WalScanFn fn, void *arg, Lsn *out_end)
+/* The scan ended behind the last block: there the log goes on. */
+static void set_append_place(Store *s, const Reader *r)
+{
+    Wal *w = &s->wal;
+    atomic_store_explicit(&w->segment, r->segment, memory_order_release);
+    w->chain = r->chain;
+    w->file_pos = r->pos;
+}
+
+Status wal_scan(Ctx *cx, Store *s, Lsn from, WalScanFn fn, void *arg, bool find_end, Lsn *out_end)
 {
     Listing l = {.numbers = {.budget = s->budget}};
-    Reader r = {.s = s, .from = from, .align = 512};
+    Reader r = {.s = s, .from = from, .parsed = from};
     WalSegmentHeader h;
     bool found = false;
     strbuf_init(&r.acc, s->budget);
     r.window = vmem_alloc(s->budget, WINDOW_BYTES);
-    Status st = r.window != NULL ? vfs_list(s->vfs, "wal", list_one, &l, cx->err) : ctx_nomem(cx, WINDOW_BYTES);
-    if (st == ST_OUT_OF_MEMORY) {
-        st = ctx_nomem(cx, l.numbers.n * sizeof(uint64_t));
-    }
+    Status st = r.window != NULL ? list_segments(cx, s, &l) : ctx_nomem(cx, WINDOW_BYTES);
     if (st == ST_OK) {
-        qsort(l.numbers.v, l.numbers.n, sizeof(uint64_t), cmp_u64);
         st = find_segment(cx, &r, &l.numbers, &h, &found);
     }
     if (st == ST_OK && !found) {
         st = err_set(cx->err, ST_CORRUPTED, "the log position %llu is in no segment of wal/",
                      (unsigned long long)from.v);
     }
-    if (st == ST_OK && fn == NULL) {
+    if (st == ST_OK && find_end) {
         st = note_live(cx, s, r.segment, h.first_lsn);
     }
     if (st == ST_OK) {
         r.chain = h.prev_chain;
-        r.parsed.v = h.first_lsn;
-        st = scan_blocks(cx, &r, fn, arg);
+        r.end = h.first_lsn;
+        st = scan_blocks(cx, &r, find_end, fn, arg);
     }
     if (st == ST_OK) {
-        *out_end = r.parsed;
-        if (fn == NULL) {
-            Wal *w = &s->wal;
-            atomic_store_explicit(&w->segment, r.segment, memory_order_release);
-            w->chain = r.chain;
-            w->file_pos = r.pos;
+        *out_end = r.entered || r.end > from.v ? r.parsed : (Lsn){r.end};
+        if (find_end) {
+            set_append_place(s, &r);
         }
     }
     file_close(r.file);
@@ -400,6 +418,34 @@ Status wal_scan(Ctx *cx, Store *s, Lsn from, WalScanFn fn, void *arg, Lsn *out_e
 
 /* ---- going on at the end ---- */
 
+/*
+ * Is the file a whole prepared segment? Its size is not enough: a crash may have kept that and lost the allocation, so it is
+ * allocated again, which is cheap where nothing is missing. A disk too full for that makes it a segment no more.
+ */
+static Status keep_prepared(Ctx *cx, Store *s, const char *path, bool *out_keep)
+{
+    uint64_t size = 0;
+    File *f;
+    *out_keep = false;
+    Status st = vfs_open(s->vfs, path, 0, cx->err, &f);
+    if (st != ST_OK) {
+        return st;
+    }
+    st = file_size(f, cx->err, &size);
+    if (st == ST_OK && size == s->config.wal_segment_bytes) {
+        st = file_allocate(f, 0, size, cx->err);
+        if (st == ST_OK) {
+            st = file_sync(f, cx->err);
+            *out_keep = st == ST_OK;
+        } else if (st == ST_DISK_FULL) {
+            err_clear(cx->err);
+            st = ST_OK;
+        }
+    }
+    file_close(f);
+    return st;
+}
+
 /* Counts the segments prepared behind the current one; what does not fit the sequence is removed. */
 static Status sort_out_segments(Ctx *cx, Store *s, const NumberVec *numbers)
 {
@@ -409,27 +455,16 @@ static Status sort_out_segments(Ctx *cx, Store *s, const NumberVec *numbers)
     for (size_t i = 0; i < numbers->n; i++) {
         uint64_t n = numbers->v[i];
         char path[WAL_PATH_BYTES];
+        bool keep = n >= w->live.v[0].number && n <= current;
+        Status st = ST_OK;
         wal_segment_path(n, path);
-        if (n >= w->live.v[0].number && n <= current) {
-            continue;
-        }
-        uint64_t size = 0;
         if (n == w->newest_segment + 1) {
-            File *f;
-            Status st = vfs_open(s->vfs, path, 0, cx->err, &f);
-            if (st == ST_OK) {
-                st = file_size(f, cx->err, &size);
-                file_close(f);
-            }
-            if (st != ST_OK) {
-                return st;
-            }
+            st = keep_prepared(cx, s, path, &keep);
+            w->newest_segment += keep;
         }
-        if (size == s->config.wal_segment_bytes) {
-            w->newest_segment = n;
-            continue;
+        if (st == ST_OK && !keep) {
+            st = vfs_unlink(s->vfs, path, cx->err);
         }
-        Status st = vfs_unlink(s->vfs, path, cx->err);
         if (st != ST_OK) {
             return st;
         }
@@ -442,9 +477,8 @@ Status wal_start_append(Ctx *cx, Store *s)
     Wal *w = &s->wal;
     Listing l = {.numbers = {.budget = s->budget}};
     char path[WAL_PATH_BYTES];
-    Status st = vfs_list(s->vfs, "wal", list_one, &l, cx->err);
+    Status st = list_segments(cx, s, &l);
     if (st == ST_OK) {
-        qsort(l.numbers.v, l.numbers.n, sizeof(uint64_t), cmp_u64);
         st = sort_out_segments(cx, s, &l.numbers);
     }
     VEC_DONE(&l.numbers);
@@ -456,7 +490,6 @@ Status wal_start_append(Ctx *cx, Store *s)
     if (st != ST_OK) {
         return st;
     }
-    wal_set_alignment(w);
     uint64_t prepared = w->newest_segment - current;
     atomic_store_explicit(&w->disk_bytes,
                           s->config.wal_segment_bytes - w->file_pos +
@@ -470,7 +503,7 @@ Status wal_remove_all(Ctx *cx, Store *s)
     Listing l = {.numbers = {.budget = s->budget}};
     Status st = vfs_mkdir(s->vfs, "wal", cx->err);
     if (st == ST_OK) {
-        st = vfs_list(s->vfs, "wal", list_one, &l, cx->err);
+        st = list_segments(cx, s, &l);
     }
     for (size_t i = 0; st == ST_OK && i < l.numbers.n; i++) {
         char path[WAL_PATH_BYTES];
@@ -478,5 +511,5 @@ Status wal_remove_all(Ctx *cx, Store *s)
         st = vfs_unlink(s->vfs, path, cx->err);
     }
     VEC_DONE(&l.numbers);
-    return st == ST_OUT_OF_MEMORY ? ctx_nomem(cx, sizeof(uint64_t)) : st;
+    return st;
 }
