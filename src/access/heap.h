@@ -242,7 +242,7 @@ STATUS heap_read(const HeapPage *p, unsigned slot, const uint16_t *columns, unsi
 
 /* Bytes of free space: between arrays and strings, and string garbage. What may be used is this less `reserved`. */
 uint32_t heap_free_bytes(const HeapPage *p);
-/* Space class for object_note_space: 0 when no slot is free or little room is left. */
+/* Space class for object_note_space: 0 when no slot is free, otherwise the smaller share of slots and string room. */
 unsigned heap_space_class(const HeapPage *p, uint32_t reserved);
 
 /* ---- encoded values: images, lists ---- */
@@ -516,7 +516,7 @@ typedef struct HeapTable {
     _Atomic uint32_t fixed_bytes;  /* the same for array bytes per row (width of columns that have arrays) */
 } HeapTable;
 void heap_table_init(HeapTable *t, StoreObject *object);
-/* Bytes that a row takes in a page of its own table's usual making: what heap_place should look for. */
+/* Out-of-line string bytes of a row: what heap_place looks for. (Array bytes are taken in a page already by its slots.) */
 uint32_t heap_row_bytes(const HeapLayout *l, const HeapValue *row);
 /* Capacity for a new page, from the row at hand and the running means. At least 1. */
 unsigned heap_choose_capacity(const HeapTable *t, const HeapLayout *l, const HeapValue *row);
@@ -556,8 +556,8 @@ STATUS heap_page_check(const uint8_t *page, Error *err);
 
 /*
  * All pages of a table: heap_page_check, that directory and layout agree, each overflow chain (length, order, owner). `row`
- * (may be NULL) is called with the page latched shared for every slot in use: it may read, not wait. A status other than ST_OK
- * from it ends the check and is returned. Problems go to `report`.
+ * (may be NULL) is called with the page latched shared for every slot in use: it may read, not wait. ST_CORRUPTED
+ * from it is a problem of that page; another status ends the check and is returned. Problems go to `report`.
  */
 typedef struct HeapCheck {
     void *arg;

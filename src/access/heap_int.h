@@ -302,6 +302,8 @@ MUST_CHECK static inline bool heap_stored(const uint8_t *page, const HeapDir *d,
  */
 MUST_CHECK bool heap_locate(const HeapPage *p, unsigned c, const HeapDir **out_dir, HeapValue *out_value);
 
+void heap_selection_clip(const HeapPage *p, HeapSelection *s);
+
 /* The redo functions of overflow pages (overflow.c), for heap_register. */
 Status heap_redo_overflow_init(const WalPage *ref, uint8_t *page, Error *err);
 Status heap_redo_overflow_trim(const WalPage *ref, uint8_t *page, Error *err);

@@ -94,14 +94,12 @@ unsigned heap_space_class(const HeapPage *p, uint32_t reserved)
     if (p->n_used == p->capacity) {
         return 0;
     }
-    /*
-     * Rows take room in arrays made already, so the share of free slots counts, and string room bounds it. A page
-     * whose rows are all of fixed width has no string room and needs none.
-     */
+    /* A page made for rows without long strings has no string room and needs none: only its slots count. */
     uint32_t slots = (uint32_t)(p->capacity - p->n_used) * SPACE_CLASS_MAX / p->capacity;
     uint32_t strings = (uint32_t)PAGE_BODY_END - heap_head_const(p->page)->arrays_end;
-    uint32_t share = strings < 256 ? SPACE_CLASS_MAX : usable * SPACE_CLASS_MAX / strings;
-    return share < slots ? share : slots;
+    uint32_t room = strings < 256 ? SPACE_CLASS_MAX : usable * SPACE_CLASS_MAX / PAGE_BODY_BYTES;
+    uint32_t least = room < slots ? room : slots;
+    return least == 0 ? 1 : least;
 }
 
 /* ---- strings ---- */
