@@ -209,7 +209,7 @@ static bool holders_conflict(const Lock *lock, LockMode mode, LockMask own)
     unsigned left = lock_conflicts(mode) & lock->granted_mask;
     for (; left != 0; left &= left - 1) {
         unsigned m = (unsigned)__builtin_ctz(left);
-        if (lock->granted[m] > (own >> m & 1u)) {
+        if (lock->granted[m] > ((unsigned)own >> m & 1u)) {
             return true;
         }
     }
