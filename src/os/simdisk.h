@@ -4,7 +4,12 @@
  * Key idea: each file is its durable image plus an ordered log of what was done since the last sync (writes, size
  * changes); each directory likewise for its entries. A power cut freezes the disk; the survivor is built from the
  * durable image and an arbitrary subset of the unsynced effects, in units of 512-byte sectors, sizes and entries,
- * chosen by a seed. Thus lost, torn and reordered writes are all the same mechanism.
+ * chosen by a seed. Thus lost, torn and reordered writes are all the same mechanism. What exactly may survive, and what
+ * a failed sync means, stands in README.md.
+ *
+ * Give the disk a budget with a root of its own: it is hardware, its memory is neither the engine's to limit nor to fail.
+ * Survivors share memory with the disk they come from and are charged to its budget; they may outlive it, and different
+ * disks may be used by different threads.
  *
  * I/O calls are counted (every read, write, sync, allocate, punch, truncate, open, rename, unlink, sync_dir); faults
  * and cuts are placed by that count. The disk runs under the deterministic scheduler or free-running (internally locked).

@@ -75,6 +75,29 @@ static void locks_exclude(void **state)
     mutex_done(&c.mutex);
 }
 
+static void take_after_the_sleeper(void *arg)
+{
+    SpinLock *s = arg;
+    spin_lock(s);
+    spin_unlock(s);
+}
+
+static void a_spin_lock_held_long_is_slept_on_and_wakes_all(void **state)
+{
+    (void)state;
+    SpinLock s;
+    OsThread *threads[THREADS];
+    spin_init(&s, RANK_NONE);
+    spin_lock(&s);
+    start_all(threads, take_after_the_sleeper, &s);
+    while (atomic_load(&s.state) != 2) { /* until one sleeps */
+        os_sleep_us(1000);
+    }
+    spin_unlock(&s);
+    join_all(threads);
+    assert_int_equal(atomic_load(&s.state), 0);
+}
+
 /* A bounded queue of one: producers and consumers pass every number exactly once. */
 typedef struct Queue {
     Mutex mutex;
@@ -481,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(locks_exclude),
+        cmocka_unit_test(a_spin_lock_held_long_is_slept_on_and_wakes_all),
         cmocka_unit_test(conditions_lose_no_signal),
         cmocka_unit_test(parking_ends_by_unpark_value_or_timeout),
         cmocka_unit_test(thread_numbers_are_dense_and_reused),
