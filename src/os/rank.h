@@ -14,19 +14,19 @@ typedef enum LockRank {
     RANK_SESSION,
     RANK_CATALOG_CACHE,
     RANK_PLAN_CACHE,
+    RANK_CHECKPOINT,    /* one checkpoint at a time */
+    RANK_PURGE,         /* one purge pass at a time */
+    RANK_FREE,          /* frees and their bookkeeping against checkpoints */
+    RANK_PENDING,       /* list of pending frees */
+    RANK_TXN_LIST,      /* running writers, lanes */
+    RANK_TXN_UNDO,      /* one transaction's undo against checkpoints */
     RANK_ENGINE,        /* engine state: open objects, background job control */
     RANK_OBJECT_TABLE,  /* registry of storage objects */
     RANK_OBJECT_LOAD,   /* reading an object's map */
     RANK_OBJECT_GROW,   /* giving an object pages */
     RANK_SPACE_GROW,    /* growing the page file */
-    RANK_CHECKPOINT,    /* one checkpoint at a time */
-    RANK_PURGE,         /* one purge pass at a time */
     RANK_LOCK_GRAPH,    /* one search for deadlocks at a time; it visits the partitions one by one */
-    RANK_FREE,          /* frees and their bookkeeping against checkpoints */
-    RANK_PENDING,       /* list of pending frees */
     RANK_LOCK_MANAGER,  /* partitions of the lock manager, shards of its registry of owners */
-    RANK_TXN_LIST,      /* running writers, lanes */
-    RANK_TXN_TABLE,     /* slots of transactions and snapshots */
     RANK_DOUBLEWRITE,   /* one batch of page writes at a time */
     RANK_LATCH,         /* stands for all page latches */
     RANK_OBJECT,        /* a storage object's allocation state */

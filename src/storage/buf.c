@@ -191,6 +191,25 @@ void buf_set_versions(BufFrame *f, BufVersions *v)
     f->versions = v;
 }
 
+void store_each_versions(Store *s, void (*fn)(void *arg, BufVersions *v), void *arg)
+{
+    BufPool *p = &s->pool;
+    for (uint32_t i = 0; i < p->n_frames; i++) {
+        BufVersions *v = p->frames[i].versions;
+        p->frames[i].versions = NULL;
+        if (v != NULL) {
+            fn(arg, v);
+        }
+    }
+    for (uint32_t i = 0; i < ORPHAN_BUCKETS; i++) {
+        while (p->orphans[i] != NULL) {
+            BufVersions *v = p->orphans[i];
+            p->orphans[i] = v->next;
+            fn(arg, v);
+        }
+    }
+}
+
 /* ---- free frames and eviction ---- */
 
 static void free_push(BufPool *p, BufFrame *f)

@@ -106,7 +106,7 @@ typedef struct StoreRegistry {
 } StoreRegistry;
 
 /*
- * Opens the store in the Vfs, creating it when there is none and `create`; recovers. The registry is copied. Statuses:
+ * Opens the store in the Vfs (*out_store is set before the hooks run, and NULL again after a failure), creating it when there is none and `create`; recovers. The registry is copied. Statuses:
  * ST_FILE_NOT_FOUND (no store), ST_CORRUPTED, ST_IO_ERROR, ST_DISK_FULL, ST_OUT_OF_MEMORY,
  * ST_FEATURE_NOT_SUPPORTED (other format version, both named).
  */
@@ -123,6 +123,11 @@ Epoch *store_epoch(Store *s);
 const uint8_t *store_uuid(const Store *s); /* 16 bytes, fixed at creation */
 /* Runs what the background threads would do now (flush, write, checkpoint when due); for background = false. */
 STATUS store_tick(Ctx *cx, Store *s);
+/*
+ * For a checkpoint hook that has to wait for somebody who may be waiting for clean frames or log room: does some of the
+ * page writer's work, or yields.
+ */
+STATUS store_help(Ctx *cx, Store *s);
 STATUS store_checkpoint(Ctx *cx, Store *s); /* waits until one that began after the call is complete */
 
 /* ---- pages ---- */
@@ -172,6 +177,8 @@ typedef struct BufVersions {
     PageId page;
 } BufVersions;
 BufVersions *buf_versions(const BufFrame *f);
+/* Takes every version table away and hands it to fn; nobody else may use the store. For closing. */
+void store_each_versions(Store *s, void (*fn)(void *arg, BufVersions *v), void *arg);
 void buf_set_versions(BufFrame *f, BufVersions *v); /* v->page is set here; NULL removes */
 
 typedef struct BufStats {

@@ -332,13 +332,14 @@ Status store_open(Ctx *cx, Vfs *vfs, Budget *budget, Log *log, const StoreConfig
     init_locks(s);
     Status st = epoch_new(budget, cx->err, &s->epoch);
     if (st == ST_OK) {
+        *out_store = s;
         st = open_all(cx, s, create);
     }
     if (st != ST_OK) {
+        *out_store = NULL;
         store_close(cx, s, false);
         return st;
     }
-    *out_store = s;
     return ST_OK;
 }
 

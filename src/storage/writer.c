@@ -199,6 +199,19 @@ bool writer_is_caller(const Ctx *cx, const Store *s)
     return !s->threads_running || cx == &s->writer.cx;
 }
 
+Status store_help(Ctx *cx, Store *s)
+{
+    uint32_t written = 0;
+    Status st = store_state(s, cx->err);
+    if (st == ST_OK) {
+        st = writer_batch(cx, s, LSN_MAX, &written);
+    }
+    if (st == ST_OK && written == 0) {
+        os_sleep_us(50);
+    }
+    return st;
+}
+
 /* ---- after a crash ---- */
 
 /* Puts the good copies of the last batch in the place of torn pages. */
