@@ -176,11 +176,26 @@ def write_rest(types, functions, operators):
                                                           **row) for row in rows])
 
 
+def write_abbreviations():
+    rows = query("""select abbrev, extract(epoch from utc_offset)::int as east_s, is_dst from pg_timezone_abbrevs
+                    order by abbrev""")
+    write('tz_abbreviations.def', [
+        'TZ_ABBREVIATION("{abbrev}", {east_s}, {0})'.format(c_bool(row['is_dst']), **row) for row in rows])
+
+
+def write_keywords():
+    """Keywords that an identifier must be quoted for: all but the unreserved ones."""
+    rows = query("select word from pg_get_keywords() where catcode <> 'U' order by word collate \"C\"")
+    write('keywords.def', ['KEYWORD("{word}")'.format(**row) for row in rows])
+
+
 def main():
     types = write_types()
     functions = write_functions(types)
     operators = write_operators(types, functions)
     write_rest(types, functions, operators)
+    write_abbreviations()
+    write_keywords()
 
 
 if __name__ == '__main__':

@@ -176,7 +176,7 @@ static Status power(FnCtx *fx, uint32_t row, double a, double b, double *out)
     return ST_OK;
 }
 
-KERNEL2(k_dpow, double, double, double, { Status st_ = power(fx, row, a, b, &r); if (st_ != ST_OK) { return st_; } })
+KERNEL2(k_dpow, double, double, double, r = 0; Status st_ = power(fx, row, a, b, &r); if (st_ != ST_OK) { return st_; })
 
 /* ---- trigonometry ---- */
 

@@ -42,7 +42,7 @@ extern const KernelList *const kernel_lists[]; /* NULL-terminated: all files' li
     TR *restrict result_data = out->data;                                                                              \
     for (uint32_t i_ = 0; i_ < n; i_++) {                                                                              \
         const uint32_t row = sel_row(sel, i_);                                                                         \
-        TR r;                                                                                                          \
+        TR r = (TR){0};                                                                                                \
         __VA_ARGS__                                                                                                    \
         result_data[row] = r;                                                                                          \
     }                                                                                                                  \
@@ -95,6 +95,8 @@ typedef struct SiteObject {
 /* Length rules of varchar(n) and char(n): v is cut or padded; explicit casts cut silently, others 22001. */
 STATUS varchar_limit(FnCtx *fx, StrView *v, int32_t max_chars, bool is_explicit);
 STATUS bpchar_limit(FnCtx *fx, StrView *v, int32_t chars, bool is_explicit, Arena *heap);
+bool ident_needs_quotes(Str s);
+STATUS split_to_array(FnCtx *fx, Arena *heap, Str s, const StrView *sep, const StrView *null_text, StrView *out);
 FnKernel *datetime_typmod_kernel(Oid oid); /* rounds to call->aux[0] digits of a second */
 
 /* Sets r to a copy of bytes in the output's heap. */
