@@ -113,6 +113,13 @@ bool sim_survives(uint64_t seed, uint64_t effect, uint64_t sector);
 SimInode *sim_inode(const SimState *s, uint32_t inode);
 /* The entry's inode or SIM_NO_INODE. */
 uint32_t sim_find(const SimState *s, uint32_t dir, const char *name);
+/*
+ * Walks a path to the directory of its last component, which it copies to out_name ("" for the root itself). 0, ENOENT or
+ * ENAMETOOLONG.
+ */
+int sim_walk(const SimState *s, const char *path, uint32_t *out_dir, char out_name[SIM_NAME_BYTES]);
+/* The inode of a path, or SIM_NO_INODE. */
+uint32_t sim_look_up(const SimState *s, const char *path);
 uint64_t sim_used_bytes(const SimState *s);
 
 /* Bytes of memory for a write's sectors, current content around the written bytes included. */
@@ -139,9 +146,12 @@ MUST_CHECK bool sim_sync_dir(SimState *s, uint32_t dir);
 void sim_handle_opened(SimState *s, uint32_t inode);
 void sim_handle_closed(SimState *s, uint32_t inode);
 
-/* Shared between sim_state.c (operations) and sim_survive.c (copies and survivors). */
+/* Shared between sim_dir.c, sim_file.c (operations) and sim_survive.c (copies and survivors). */
 MUST_CHECK SimInode *sim_inode_new(Budget *b, bool is_dir);
 void sim_inode_free(Budget *b, SimInode *f);
+/* Count a reference to an inode (SIM_NO_INODE: nothing); without any it is freed (D2). */
+void sim_inode_ref(SimState *s, uint32_t inode);
+void sim_inode_unref(SimState *s, uint32_t inode);
 MUST_CHECK bool sim_entries_copy(SimEntries *to, const SimEntries *from);
 MUST_CHECK bool sim_entries_apply(SimEntries *entries, const SimDirEffect *e);
 uint32_t sim_entries_find(const SimEntries *entries, const char *name);
