@@ -36,6 +36,7 @@ extern void SetDatabaseEncoding(int encoding);
 #include "os/thread.h"
 #include "parse/convert_int.h"
 #include "parse/parse_int.h"
+#include "parse/scan.h"
 
 enum { ENCODING_UTF8 = 6 };
 
@@ -132,6 +133,14 @@ void parse_thread_done(void)
 
 /* Errors and warnings. */
 
+typedef struct ParserCall {
+    const ParseEnv *env;
+    const char *text;
+    size_t len;
+    MemoryContext context;
+    sigjmp_buf jump;
+} ParserCall;
+
 static Status status_of_sqlstate(const char *sqlstate)
 {
     for (int st = ST_OK + 1; st < STATUS_COUNT; st++) {
@@ -151,12 +160,34 @@ static void unpack_sqlstate(int packed, char out[6])
     out[5] = '\0';
 }
 
-static Status copy_error(const ErrorData *e, Error *err)
+/*
+ * "1abc", "$1é": the archive's scanner stops in the identifier's first byte and quotes that much; later releases of
+ * PostgreSQL 15 quote the whole of it, and so do we (half a character would not be UTF-8).
+ */
+static bool junk_token(const ParserCall *call, const ErrorData *e, Str *out)
+{
+    if (e->message == NULL || e->cursorpos <= 0 || strncmp(e->message, "trailing junk after ", 20) != 0) {
+        return false;
+    }
+    Scanner s = scan_begin(call->text, call->len);
+    s.pos = utf8_prefix_bytes(call->text, call->len, (size_t)e->cursorpos - 1);
+    ScanToken t = scan_next(&s);
+    *out = (Str){call->text + t.begin, t.len};
+    return true;
+}
+
+static Status copy_error(const ParserCall *call, const ErrorData *e, Error *err)
 {
     char sqlstate[6];
     unpack_sqlstate(e->sqlerrcode, sqlstate);
     Status st = status_of_sqlstate(sqlstate);
-    (void)err_set(err, st, "%s", e->message != NULL ? e->message : "syntax error");
+    Str junk;
+    if (junk_token(call, e, &junk)) {
+        const char *kind = strstr(e->message, "parameter") != NULL ? "parameter" : "numeric literal";
+        (void)err_set(err, st, "trailing junk after %s at or near \"%.*s\"", kind, (int)junk.len, junk.p);
+    } else {
+        (void)err_set(err, st, "%s", e->message != NULL ? e->message : "syntax error");
+    }
     if (err != NULL && err->status == st) {
         memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
     }
@@ -172,12 +203,6 @@ static Status copy_error(const ErrorData *e, Error *err)
     return st;
 }
 
-typedef struct ParserCall {
-    const ParseEnv *env;
-    MemoryContext context;
-    sigjmp_buf jump;
-} ParserCall;
-
 /* Called by the library for each report that it does not drop; what is no error goes to the notice callback. */
 static void on_report(void *arg)
 {
@@ -192,7 +217,7 @@ static void on_report(void *arg)
     if (e->elevel >= NOTICE && e->elevel < ERROR) {
         Error notice;
         err_clear(&notice);
-        (void)copy_error(e, &notice);
+        (void)copy_error(call, e, &notice);
         call->env->notice(call->env->owner, e->elevel >= WARNING ? PARSE_WARNING : PARSE_NOTICE, &notice);
     }
 }
@@ -204,7 +229,7 @@ static Status fetch_error(ParserCall *call, Error *err)
     if (sigsetjmp(call->jump, 0) == 0) {
         PG_exception_stack = &call->jump;
         CurrentMemoryContext = call->context;
-        st = copy_error(CopyErrorData(), err);
+        st = copy_error(call, CopyErrorData(), err);
     } else {
         st = err_set(err, ST_OUT_OF_MEMORY, NULL);
     }
@@ -228,7 +253,7 @@ static RawParseMode raw_mode(BridgeMode mode)
  * Runs the parser in call->context. Nothing here changes between sigsetjmp and the jump but through *call and *out_tree,
  * so no local needs to be volatile.
  */
-static Status run_parser(ParserCall *call, BridgeMode mode, const char *text, Error *err, List **out_tree)
+static Status run_parser(ParserCall *call, BridgeMode mode, Error *err, List **out_tree)
 {
     ErrorContextCallback reports = {.previous = NULL, .callback = on_report, .arg = call};
     CurrentMemoryContext = call->context;
@@ -236,7 +261,7 @@ static Status run_parser(ParserCall *call, BridgeMode mode, const char *text, Er
     Status st = ST_OK;
     if (sigsetjmp(call->jump, 0) == 0) {
         PG_exception_stack = &call->jump;
-        *out_tree = raw_parser(text, raw_mode(mode));
+        *out_tree = raw_parser(call->text, raw_mode(mode));
     } else {
         error_context_stack = NULL;
         st = fetch_error(call, err);
@@ -256,12 +281,12 @@ STATUS bridge_parse(const ParseEnv *env, Ctx *cx, BridgeMode mode, const char *t
     if (st != ST_OK) {
         return st;
     }
-    ParserCall call = {.env = env, .context = new_context()};
+    ParserCall call = {.env = env, .text = text, .len = len, .context = new_context()};
     if (call.context == NULL) {
         return err_set(cx->err, ST_OUT_OF_MEMORY, NULL);
     }
     List *tree = NULL;
-    st = run_parser(&call, mode, text, cx->err, &tree);
+    st = run_parser(&call, mode, cx->err, &tree);
     if (st == ST_OK) {
         st = convert_statements(cx, tree, text, len, out_stmts);
     }

@@ -89,39 +89,44 @@ bool put_may_descend(Printer *p)
 
 /* Types. */
 
-/* The grammar's own spelling of its types, which it turns into pg_catalog.name; the suffix follows the modifiers. */
+/*
+ * The grammar's own spelling of its types, which it turns into pg_catalog.name; the suffix follows the modifiers. The
+ * words do not always mean the same: "character" is character(1), the modifier of interval is not written as one.
+ */
 typedef struct TypeWords {
     const char *name;
     const char *words;
     const char *suffix;
-    bool with_modifier_only; /* without, the grammar would add one: "character" is character(1) */
+    enum { ALWAYS, WITH_MODIFIER, WITHOUT_MODIFIER } when;
 } TypeWords;
 
 static const TypeWords *type_words(const AstTypeName *type)
 {
     static const TypeWords table[] = {
-        {"bool", "boolean", "", false},
-        {"int2", "smallint", "", false},
-        {"int4", "integer", "", false},
-        {"int8", "bigint", "", false},
-        {"float4", "real", "", false},
-        {"float8", "double precision", "", false},
-        {"numeric", "numeric", "", false},
-        {"varchar", "character varying", "", false},
-        {"bpchar", "character", "", true},
-        {"bit", "bit", "", true},
-        {"varbit", "bit varying", "", false},
-        {"time", "time", "", false},
-        {"timetz", "time", " with time zone", false},
-        {"timestamp", "timestamp", "", false},
-        {"timestamptz", "timestamp", " with time zone", false},
+        {"bool", "boolean", "", ALWAYS},
+        {"int2", "smallint", "", ALWAYS},
+        {"int4", "integer", "", ALWAYS},
+        {"int8", "bigint", "", ALWAYS},
+        {"float4", "real", "", ALWAYS},
+        {"float8", "double precision", "", ALWAYS},
+        {"numeric", "numeric", "", ALWAYS},
+        {"varchar", "character varying", "", ALWAYS},
+        {"bpchar", "character", "", WITH_MODIFIER},
+        {"bit", "bit", "", WITH_MODIFIER},
+        {"varbit", "bit varying", "", ALWAYS},
+        {"time", "time", "", ALWAYS},
+        {"timetz", "time", " with time zone", ALWAYS},
+        {"timestamp", "timestamp", "", ALWAYS},
+        {"interval", "interval", "", WITHOUT_MODIFIER},
+        {"timestamptz", "timestamp", " with time zone", ALWAYS},
     };
     if (type->names.count != 2 || type->pct_type || !str_eq(type->names.items[0], STR_LIT("pg_catalog"))) {
         return NULL;
     }
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (str_eq(type->names.items[1], str_from(table[i].name))) {
-            return table[i].with_modifier_only && type->typmods.count == 0 ? NULL : &table[i];
+            bool modified = type->typmods.count > 0;
+            return table[i].when == (modified ? WITHOUT_MODIFIER : WITH_MODIFIER) ? NULL : &table[i];
         }
     }
     return NULL;

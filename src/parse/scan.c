@@ -81,6 +81,7 @@ static bool skip_block_comment(Scanner *s)
         char next = peek(s, 1);
         if (c == '/' && next == '*') {
             depth++;
+            s->comment_depth_max = depth > s->comment_depth_max ? depth : s->comment_depth_max;
             s->pos += 2;
         } else if (c == '*' && next == '/') {
             s->pos += 2;
@@ -213,6 +214,16 @@ static ScanToken dollar_string(Scanner *s, size_t delimiter)
     }
 }
 
+/* integer_junk, decimal_junk, real_junk, param_junk: a number with an identifier right behind it is one wrong token. */
+static ScanToken before_junk(Scanner *s, ScanKind kind, size_t begin)
+{
+    if (!is_class(peek(s, 0), C_IDENT_START)) {
+        return token(s, kind, begin);
+    }
+    skip_class(s, C_IDENT);
+    return token(s, SCAN_ERROR, begin);
+}
+
 /* param, dolqdelim, or, dolqfailed, a dollar that means nothing. */
 static ScanToken dollar(Scanner *s)
 {
@@ -220,7 +231,7 @@ static ScanToken dollar(Scanner *s)
     if (is_class(peek(s, 1), C_DIGIT)) {
         s->pos++;
         skip_class(s, C_DIGIT);
-        return token(s, is_class(peek(s, 0), C_IDENT_START) ? SCAN_ERROR : SCAN_PARAM, begin);
+        return before_junk(s, SCAN_PARAM, begin);
     }
     size_t delimiter = dollar_delimiter(s);
     if (delimiter != 0) {
@@ -263,7 +274,7 @@ static bool prefixed(Scanner *s, ScanToken *out)
 
 /* Numbers and operators. */
 
-/* integer, decimal, real. "1..2" is 1, .., 2 (decimalfail); a letter just behind is an error (integer_junk, ...). */
+/* integer, decimal, real. "1..2" is 1, .., 2 (decimalfail). */
 static ScanToken number(Scanner *s)
 {
     size_t begin = s->pos;
@@ -283,25 +294,26 @@ static ScanToken number(Scanner *s)
             skip_class(s, C_DIGIT);
         }
     }
-    if (is_class(peek(s, 0), C_IDENT_START)) {
-        s->pos++;
-        kind = SCAN_ERROR;
-    }
-    return token(s, kind, begin);
+    return before_junk(s, kind, begin);
 }
 
 /*
  * operator: as many op_chars as there are, up to a comment's begin; then without trailing + and -, unless a character
- * is among them that SQL's own operators have not.
+ * is among them that SQL's own operators have not. What was cut off is remembered: +-+-+-... is looked at once.
  */
 static ScanToken operator(Scanner *s)
 {
     size_t begin = s->pos;
+    if (begin < s->signs_until) {
+        s->pos++;
+        return token(s, SCAN_OPERATOR, begin);
+    }
     bool tail = false;
     while (is_class(peek(s, 0), C_OPERATOR) && !at_comment(s, '-') && !at_comment(s, '/')) {
         tail = tail || is_class(peek(s, 0), C_OPERATOR_TAIL);
         s->pos++;
     }
+    s->signs_until = s->pos;
     while (!tail && s->pos > begin + 1 && (s->text[s->pos - 1] == '+' || s->text[s->pos - 1] == '-')) {
         s->pos--;
     }

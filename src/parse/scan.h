@@ -8,7 +8,8 @@
  *   scan_split          where the first statement of a text ends, or what is still open
  *
  * Invariants
- *  S1  Tokens are as PostgreSQL's scanner cuts them, but that what it refuses is SCAN_ERROR.
+ *  S1  Tokens are as PostgreSQL's scanner cuts them, but that what it refuses is SCAN_ERROR. Time is linear in the text
+ *      (PostgreSQL's is not: see parse.c).
  *  S2  When scan_same says yes, the two texts differ only within gaps, gap by gap of the same class; a literal of a gap
  *      class means an expression of the same type in both. So they parse to the same tree modulo these constants.
  *
@@ -54,6 +55,8 @@ typedef struct Scanner {
     const char *text;
     size_t len;
     size_t pos;
+    size_t signs_until; /* text[pos, signs_until) is + and - only, and each of them a token */
+    size_t comment_depth_max;
 } Scanner;
 
 typedef struct ScanToken {
@@ -66,7 +69,7 @@ typedef struct ScanToken {
 
 static inline Scanner scan_begin(const char *text, size_t len)
 {
-    return (Scanner){text, len, 0};
+    return (Scanner){.text = text, .len = len};
 }
 
 /* The next token; SCAN_END at the end. After an error it goes on behind it. _raw returns comments, too. */
