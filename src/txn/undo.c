@@ -215,7 +215,7 @@ Status undo_reserve(Ctx *cx, UndoArena *u, UndoLane *lane, uint32_t payload_byte
     if (last != NULL && UNDO_CHUNK_BYTES - atomic_load_explicit(&last->used, memory_order_relaxed) >= need) {
         return ST_OK;
     }
-    UndoChunk *c;
+    UndoChunk *c = NULL;
     Status st = chunk_new(cx, u, &c);
     if (st != ST_OK) {
         return st;
