@@ -201,11 +201,36 @@ static void link_changed(SimState *s, uint32_t inode, int by)
     }
 }
 
+/*
+ * Makes the oldest noted effect durable, as a file system does in the background after a while: else the effects of a
+ * directory that is never synced, and the files they keep, would pile up.
+ */
+static bool fold_oldest(SimState *s, SimInode *d)
+{
+    if (!VEC_RESERVE(&d->durable_entries, 1)) {
+        return false;
+    }
+    SimDirEffect e = d->dir_effects.v[0];
+    uint32_t replaced = sim_entries_find(&d->durable_entries, e.name);
+    uint32_t gone = e.gone[0] == 0 ? SIM_NO_INODE : sim_entries_find(&d->durable_entries, e.gone);
+    bool applied =
+        sim_entries_apply(&d->durable_entries, &e); /* room was reserved; takes over the effect's reference */
+    ASSERT(applied);
+    d->dir_effects.n--;
+    memmove(&d->dir_effects.v[0], &d->dir_effects.v[1], d->dir_effects.n * sizeof d->dir_effects.v[0]);
+    sim_inode_unref(s, replaced);
+    sim_inode_unref(s, gone);
+    return true;
+}
+
 static bool dir_effect(SimState *s, uint32_t dir, const SimDirEffect *e)
 {
     SimInode *d = sim_inode(s, dir);
     if (d == NULL) {
         return true;
+    }
+    if (d->dir_effects.n >= SIM_DIR_EFFECTS_MAX && !fold_oldest(s, d)) {
+        return false;
     }
     if (!VEC_RESERVE(&d->dir_effects, 1) || !VEC_RESERVE(&d->entries, 1)) {
         return false;

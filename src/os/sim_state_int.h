@@ -27,6 +27,7 @@
 #include "base/mem.h"
 #include "os/sim_tree_int.h"
 
+enum { SIM_DIR_EFFECTS_MAX = 64 }; /* more than these become durable by themselves, the oldest first */
 enum { SIM_NAME_BYTES = 64, SIM_SECTOR = 512, SIM_ROOT = 0, SIM_NO_INODE = UINT32_MAX };
 
 /* Bytes that unsynced versions share; counted. Whole sectors. */

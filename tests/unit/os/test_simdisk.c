@@ -318,6 +318,29 @@ static void names_need_their_directorys_sync(void **state)
     }
 }
 
+static void a_directory_that_is_never_synced_does_not_pile_up(void **state)
+{
+    Fixture *fx = *state;
+    static char buf[64 * SECTOR];
+    size_t used_early = 0;
+    for (int i = 0; i < 1000; i++) {
+        File *f = must_open(fx, i % 2 == 0 ? "spill" : "other", FILE_CREATE);
+        OK(file_write(f, buf, sizeof buf, 0, &fx->err));
+        file_close(f);
+        if (i % 3 == 0) {
+            OK(vfs_rename(fx->vfs, i % 2 == 0 ? "spill" : "other", "moved", &fx->err));
+        } else {
+            OK(vfs_unlink(fx->vfs, i % 2 == 0 ? "spill" : "other", &fx->err));
+        }
+        used_early = i == 200 ? budget_used(&fx->budget) : used_early;
+    }
+    assert_true(budget_used(&fx->budget) < used_early * 2);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        uint64_t size = 0;
+        free(survivor_content(fx, seed, "moved", &size));
+    }
+}
+
 static void a_rename_is_atomic_in_a_directory_and_two_steps_between_two(void **state)
 {
     Fixture *fx = *state;
@@ -764,6 +787,7 @@ int main(void)
         TEST(a_truncation_hides_old_data_for_good_once_it_survives),
         TEST(what_was_cut_off_never_comes_back_by_extending),
         TEST(names_need_their_directorys_sync),
+        TEST(a_directory_that_is_never_synced_does_not_pile_up),
         TEST(a_rename_is_atomic_in_a_directory_and_two_steps_between_two),
         TEST(a_failed_sync_is_not_made_good_by_the_next),
         TEST(a_cut_hits_the_nth_io_and_all_after_it),
