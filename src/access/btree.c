@@ -95,8 +95,11 @@ Status btree_descend(Ctx *cx, BTree *t, NodeKey key, bool before, unsigned level
             node = child;
         }
     }
+    if (st == ST_OK && !node_covers(&node.node, key, before)) {
+        st = btree_damaged(cx, t, latched_id(&node), "its fences are not those of its parent");
+        buf_unfix(node.frame);
+    }
     if (st == ST_OK) {
-        ASSERT_SLOW(node_covers(&node.node, key, before));
         *out = node;
     }
     return st;

@@ -147,15 +147,47 @@ typedef struct Probe {
     uint64_t tid;
 } Probe;
 
-/* Compares an entry whose head equals the probe's. */
+static Probe probe_for(const Node *n, NodeKey key)
+{
+    Probe pr = {.p = key.p + n->h.prefix_len, .len = key.len - n->h.prefix_len, .tid = key.tid};
+    pr.head = head_of(pr.p, pr.len);
+    return pr;
+}
+
+/* Compares an entry with the probe; only as much of the cell is looked at as that takes. False: it lies outside. */
 static bool slot_cmp(const Node *n, uint32_t slot, const Probe *pr, int *out)
 {
-    NodeCell c;
-    if (!node_cell(n, slot, &c)) {
+    Slot s = slot_read(n->page, slot);
+    if (s.head != pr->head) {
+        *out = s.head < pr->head ? -1 : 1;
+        return true;
+    }
+    bool leaf = n->h.level == 0;
+    uint32_t len = s.len & SLOT_LEN_MASK;
+    uint32_t suffix_at = s.at + (uint32_t)(leaf ? NODE_TID_BYTES : NODE_CHILD_BYTES);
+    bool tid_behind = !leaf && (s.len & SLOT_EXTRA) != 0;
+    if (s.at < n->h.heap_at || suffix_at + len + (tid_behind ? 8u : 0) > n->cells_end) {
         return false;
     }
-    *out = node_key_cmp((NodeKey){c.suffix.p, c.suffix.len, c.tid}, (NodeKey){pr->p, pr->len, pr->tid});
+    int c = bytes_cmp(n->page + suffix_at, pr->p, len < pr->len ? len : pr->len);
+    if (c == 0) {
+        c = (len > pr->len) - (len < pr->len);
+    }
+    if (c == 0) {
+        uint64_t tid = leaf ? load_be64(n->page + s.at) : tid_behind ? load_be64(n->page + suffix_at + len) : 0;
+        c = (tid > pr->tid) - (tid < pr->tid);
+    }
+    *out = c;
     return true;
+}
+
+bool node_cmp_entry(const Node *n, uint32_t slot, NodeKey key, int *out)
+{
+    if (slot >= n->h.count || key.len < n->h.prefix_len) {
+        return false;
+    }
+    Probe pr = probe_for(n, key);
+    return slot_cmp(n, slot, &pr, out);
 }
 
 /* First slot in [lo, hi) whose head is not below. Branch-free: the compiler makes the choice a conditional move. */
@@ -185,8 +217,7 @@ bool node_find(const Node *n, uint32_t first, NodeKey key, uint32_t *out_slot, b
     if (key.len < n->h.prefix_len || first > count) {
         return false;
     }
-    Probe pr = {.p = key.p + n->h.prefix_len, .len = key.len - n->h.prefix_len, .tid = key.tid};
-    pr.head = head_of(pr.p, pr.len);
+    Probe pr = probe_for(n, key);
     uint32_t lo = heads_lower_bound(n->page, first, count, pr.head);
     uint32_t hi = lo;
     if (lo < count && slot_head(n->page, lo) == pr.head) {

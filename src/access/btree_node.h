@@ -153,6 +153,8 @@ MUST_CHECK bool node_load(const uint8_t *page, Node *out);
 MUST_CHECK bool node_cell(const Node *n, uint32_t slot, NodeCell *out);
 /* First slot from `first` on whose entry is >= key; count if none. False when the node is damaged. */
 MUST_CHECK bool node_find(const Node *n, uint32_t first, NodeKey key, uint32_t *out_slot, bool *out_exact);
+/* Sign of entry minus key; both have the node's prefix. False when the entry lies outside. */
+MUST_CHECK bool node_cmp_entry(const Node *n, uint32_t slot, NodeKey key, int *out);
 /*
  * The child whose range holds key; with `before` the child that holds the greatest keys < key.
  */

@@ -178,16 +178,27 @@ static Status redo_link(const WalPage *ref, uint8_t *page, Error *err)
 
 /* ---- entries ---- */
 
-/* Does the key belong exactly at this slot, between its neighbours and the fences? */
+/* Does the key belong exactly at this slot, between its neighbours or the fences? */
 static bool belongs_at(const Node *n, uint32_t slot, NodeKey key)
 {
     uint32_t first = n->h.level > 0 ? 1 : 0;
-    uint32_t place;
-    bool exact;
     BTreeBytes prefix = node_prefix(n);
-    return slot >= first && slot <= n->h.count && key.len >= prefix.len &&
-           bytes_cmp(key.p, prefix.p, prefix.len) == 0 && node_find(n, first, key, &place, &exact) && !exact &&
-           place == slot && node_covers(n, key, false) && (n->h.level == 0 || node_key_cmp(node_low(n), key) < 0);
+    int c;
+    if (slot < first || slot > n->h.count || key.len < prefix.len || bytes_cmp(key.p, prefix.p, prefix.len) != 0) {
+        return false;
+    }
+    if (slot == first) {
+        c = node_key_cmp(node_low(n), key);
+        if (n->h.level == 0 ? c > 0 : c >= 0) {
+            return false;
+        }
+    } else if (!node_cmp_entry(n, slot - 1, key, &c) || c >= 0) {
+        return false;
+    }
+    if (slot == n->h.count) {
+        return node_high_inf(n) || node_key_cmp(key, node_high(n)) < 0;
+    }
+    return node_cmp_entry(n, slot, key, &c) && c > 0;
 }
 
 static Status redo_leaf_insert(const WalPage *ref, uint8_t *page, Error *err)
@@ -206,11 +217,10 @@ static Status redo_leaf_delete(const WalPage *ref, uint8_t *page, Error *err)
 {
     LeafData d;
     Node n;
-    uint32_t slot;
-    bool exact;
+    int c;
     if (!read_leaf_data(ref, &d) || d.payload.len != 0 || !node_load(page, &n) || n.h.level != 0 ||
-        !node_covers(&n, d.key, false) || !node_find(&n, 0, d.key, &slot, &exact) || !exact || slot != d.slot ||
-        !node_remove(page, slot)) {
+        !node_covers(&n, d.key, false) || !node_cmp_entry(&n, d.slot, d.key, &c) || c != 0 ||
+        !node_remove(page, d.slot)) {
         return unfit(ref, "delete of an entry", err);
     }
     return fits(page);
@@ -244,7 +254,6 @@ static Status redo_inner_delete(const WalPage *ref, uint8_t *page, Error *err)
 
 static bool cut_is_sound(const Node *n, const SeparatorData *d)
 {
-    NodeCell last;
     uint32_t first = n->h.level > 0 ? 1 : 0;
     if (d->number < first || d->number > n->h.count || node_key_cmp(node_low(n), d->key) >= 0 ||
         (!node_high_inf(n) && node_key_cmp(d->key, node_high(n)) >= 0) || (n->h.level > 0) != (d->page.v == 0)) {
@@ -255,7 +264,7 @@ static bool cut_is_sound(const Node *n, const SeparatorData *d)
     }
     uint32_t slot;
     bool exact;
-    return node_cell(n, d->number - 1, &last) && node_find(n, first, d->key, &slot, &exact) && slot >= d->number;
+    return node_find(n, first, d->key, &slot, &exact) && slot >= d->number;
 }
 
 static Status redo_cut(const WalPage *ref, uint8_t *page, Error *err)

@@ -68,6 +68,23 @@ static bool batch_add(BTreeBatch *b, const Node *n, const NodeCell *c)
     return true;
 }
 
+/* First slot from `from` on that is not before the end; a look-up's end is mostly one of the next two. */
+static bool find_end(const Node *n, uint32_t from, NodeKey end, uint32_t *out_to)
+{
+    bool exact;
+    for (uint32_t i = from; i < from + 2; i++) {
+        int c = 0;
+        if (i < n->h.count && !node_cmp_entry(n, i, end, &c)) {
+            return false;
+        }
+        if (c >= 0) {
+            *out_to = i;
+            return true;
+        }
+    }
+    return node_find(n, from + 2, end, out_to, &exact);
+}
+
 /* Slots [*out_from, *out_to) of the leaf are in the span. False when the leaf is damaged. */
 static bool span_slots(const Node *n, const Span *s, uint32_t *out_from, uint32_t *out_to, bool *out_starts,
                        bool *out_ends)
@@ -80,7 +97,7 @@ static bool span_slots(const Node *n, const Span *s, uint32_t *out_from, uint32_
     if (starts && !node_find(n, 0, s->start, &from, &exact)) {
         return false;
     }
-    if (ends && !s->end_inf && !node_find(n, from, s->end, &to, &exact)) {
+    if (ends && !s->end_inf && !find_end(n, from, s->end, &to)) {
         return false;
     }
     *out_from = from;
