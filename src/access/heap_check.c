@@ -19,7 +19,10 @@ typedef struct Walk {
     VEC(Chain) chains; /* of the page at hand */
 } Walk;
 
-static bool fatal(Status st) { return st != ST_OK && st != ST_CORRUPTED && st != ST_IO_ERROR; }
+static bool fatal(Status st)
+{
+    return st != ST_OK && st != ST_CORRUPTED && st != ST_IO_ERROR;
+}
 
 /* Reports what is in the error object and clears it. */
 static void problem(Walk *w, const char *text)
@@ -83,8 +86,7 @@ static Status check_table_page(Walk *w, const uint8_t *page)
 static Status follow_chains(Walk *w)
 {
     for (size_t i = 0; i < w->chains.n; i++) {
-        Status st =
-            overflow_check(w->cx, w->object, w->chains.v[i].head, w->chains.v[i].len, &w->check->chain_pages);
+        Status st = overflow_check(w->cx, w->object, w->chains.v[i].head, w->chains.v[i].len, &w->check->chain_pages);
         w->check->chains++;
         if (fatal(st)) {
             return st;

@@ -72,7 +72,10 @@ static Answer string_like(StringRef s, const HeapLike *l)
     return UNDECIDED;
 }
 
-static Answer negate(Answer a) { return a == UNDECIDED ? a : a == YES ? NO : YES; }
+static Answer negate(Answer a)
+{
+    return a == UNDECIDED ? a : a == YES ? NO : YES;
+}
 
 static Answer string_test(StringRef s, const HeapPredicate *pred)
 {

@@ -30,12 +30,12 @@ typedef struct HeapHead {
     uint32_t stamp;
     uint16_t n_columns;
     uint16_t capacity;
-    uint16_t n_slots;       /* slots at or beyond were never used */
-    uint16_t n_used;        /* bits in the used bitmap */
-    uint16_t n_deleted;     /* bits in the deleted bitmap */
-    uint16_t arrays_end;    /* 16-aligned */
+    uint16_t n_slots;    /* slots at or beyond were never used */
+    uint16_t n_used;     /* bits in the used bitmap */
+    uint16_t n_deleted;  /* bits in the deleted bitmap */
+    uint16_t arrays_end; /* 16-aligned */
     uint16_t strings_start;
-    uint16_t garbage;       /* bytes of the string area that nothing refers to */
+    uint16_t garbage; /* bytes of the string area that nothing refers to */
     uint8_t flags;
     uint8_t zero[7];
 } HeapHead;
@@ -66,12 +66,18 @@ typedef uint32_t __attribute__((may_alias)) PageU32;
 typedef uint64_t __attribute__((may_alias)) PageU64;
 typedef HeapView PageView;
 
-static inline HeapHead *heap_head(uint8_t *page) { return (HeapHead *)(void *)(page + PAGE_HEADER_BYTES); }
+static inline HeapHead *heap_head(uint8_t *page)
+{
+    return (HeapHead *)(void *)(page + PAGE_HEADER_BYTES);
+}
 static inline const HeapHead *heap_head_const(const uint8_t *page)
 {
     return (const HeapHead *)(const void *)(page + PAGE_HEADER_BYTES);
 }
-static inline HeapDir *heap_dir(uint8_t *page) { return (HeapDir *)(void *)(page + HEAP_DIR_AT); }
+static inline HeapDir *heap_dir(uint8_t *page)
+{
+    return (HeapDir *)(void *)(page + HEAP_DIR_AT);
+}
 static inline const HeapDir *heap_dir_const(const uint8_t *page)
 {
     return (const HeapDir *)(const void *)(page + HEAP_DIR_AT);
@@ -79,8 +85,14 @@ static inline const HeapDir *heap_dir_const(const uint8_t *page)
 
 /* ---- geometry ---- */
 
-static inline uint32_t heap_words(uint32_t capacity) { return (capacity + 63) / 64; }
-static inline uint32_t heap_used_at(uint32_t n_columns) { return HEAP_DIR_AT + 8 * n_columns; }
+static inline uint32_t heap_words(uint32_t capacity)
+{
+    return (capacity + 63) / 64;
+}
+static inline uint32_t heap_used_at(uint32_t n_columns)
+{
+    return HEAP_DIR_AT + 8 * n_columns;
+}
 static inline uint32_t heap_deleted_at(uint32_t n_columns, uint32_t capacity)
 {
     return heap_used_at(n_columns) + 8 * heap_words(capacity);
@@ -127,10 +139,22 @@ static inline uint8_t *heap_generations(uint8_t *page)
     const HeapHead *h = heap_head(page);
     return page + heap_generations_at(h->n_columns, h->capacity);
 }
-static inline uint8_t *heap_unconst(const uint8_t *page) { return (uint8_t *)(uintptr_t)page; }
-static inline const PageU64 *heap_used_const(const uint8_t *page) { return heap_used(heap_unconst(page)); }
-static inline const PageU64 *heap_deleted_const(const uint8_t *page) { return heap_deleted(heap_unconst(page)); }
-static inline const PageU32 *heap_stamps_const(const uint8_t *page) { return heap_stamps(heap_unconst(page)); }
+static inline uint8_t *heap_unconst(const uint8_t *page)
+{
+    return (uint8_t *)(uintptr_t)page;
+}
+static inline const PageU64 *heap_used_const(const uint8_t *page)
+{
+    return heap_used(heap_unconst(page));
+}
+static inline const PageU64 *heap_deleted_const(const uint8_t *page)
+{
+    return heap_deleted(heap_unconst(page));
+}
+static inline const PageU32 *heap_stamps_const(const uint8_t *page)
+{
+    return heap_stamps(heap_unconst(page));
+}
 static inline const uint8_t *heap_generations_const(const uint8_t *page)
 {
     return heap_generations(heap_unconst(page));
@@ -144,15 +168,27 @@ static inline const PageU64 *heap_nulls_const(const uint8_t *page, const HeapDir
 {
     return heap_nulls(heap_unconst(page), d);
 }
-static inline PageView *heap_views(uint8_t *page, const HeapDir *d) { return (PageView *)(void *)(page + d->offset); }
+static inline PageView *heap_views(uint8_t *page, const HeapDir *d)
+{
+    return (PageView *)(void *)(page + d->offset);
+}
 static inline const PageView *heap_views_const(const uint8_t *page, const HeapDir *d)
 {
     return (const PageView *)(const void *)(page + d->offset);
 }
 
-static inline bool heap_bit(const PageU64 *bits, uint32_t i) { return (bits[i / 64] >> (i % 64) & 1) != 0; }
-static inline void heap_bit_set(PageU64 *bits, uint32_t i) { bits[i / 64] |= UINT64_C(1) << (i % 64); }
-static inline void heap_bit_clear(PageU64 *bits, uint32_t i) { bits[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
+static inline bool heap_bit(const PageU64 *bits, uint32_t i)
+{
+    return (bits[i / 64] >> (i % 64) & 1) != 0;
+}
+static inline void heap_bit_set(PageU64 *bits, uint32_t i)
+{
+    bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+static inline void heap_bit_clear(PageU64 *bits, uint32_t i)
+{
+    bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
 
 /* Out-of-line bytes of the view that belong to its row alone: freed with it. */
 static inline uint32_t heap_view_private(const PageView *v)

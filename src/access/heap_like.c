@@ -68,9 +68,9 @@ static size_t character(const char *p, size_t len)
 
 static bool match_general(const HeapLike *l, const char *p, size_t len)
 {
-    size_t at = 0;      /* in p */
-    size_t pat = 0;     /* in the pattern */
-    size_t back = len;  /* where in p the last % would stop next */
+    size_t at = 0;     /* in p */
+    size_t pat = 0;    /* in the pattern */
+    size_t back = len; /* where in p the last % would stop next */
     size_t star = SIZE_MAX;
     while (at < len) {
         if (pat < l->text.len && l->wild[pat] == ANY_MANY) {

@@ -210,9 +210,9 @@ static const char *check_bitmaps(const uint8_t *page)
     unsigned n_used = 0;
     unsigned n_deleted = 0;
     for (unsigned w = 0; w < heap_words(h->capacity); w++) {
-        uint64_t legal = w * 64 >= h->n_slots           ? 0
+        uint64_t legal = w * 64 >= h->n_slots         ? 0
                          : h->n_slots - w * 64 >= 64u ? UINT64_MAX
-                                                        : (UINT64_C(1) << (h->n_slots - w * 64)) - 1;
+                                                      : (UINT64_C(1) << (h->n_slots - w * 64)) - 1;
         if ((used[w] & ~legal) != 0 || (deleted[w] & ~used[w]) != 0) {
             return "a bitmap has a bit too many";
         }

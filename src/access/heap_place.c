@@ -6,9 +6,9 @@
 #include "access/heap_int.h"
 
 enum {
-    PLACE_TRIES = 3,   /* pages tried before a new one is taken */
-    SHARE_PAGES = 16,  /* a smaller table shares its insertion pages among writers rather than grow */
-    MEAN_ROWS = 8,     /* a page with fewer rows says nothing about their usual size */
+    PLACE_TRIES = 3,  /* pages tried before a new one is taken */
+    SHARE_PAGES = 16, /* a smaller table shares its insertion pages among writers rather than grow */
+    MEAN_ROWS = 8,    /* a page with fewer rows says nothing about their usual size */
 };
 
 void heap_table_init(HeapTable *t, StoreObject *object)

@@ -15,7 +15,10 @@
 
 /* ---- constants to ranges ---- */
 
-static uint64_t width_mask(unsigned width) { return UINT64_MAX >> (64 - 8 * heap_width_bytes(width)); }
+static uint64_t width_mask(unsigned width)
+{
+    return UINT64_MAX >> (64 - 8 * heap_width_bytes(width));
+}
 
 static void int_range(unsigned width, bool is_signed, HeapTest test, uint64_t c, HeapRange *out)
 {
@@ -264,9 +267,15 @@ static const Runner vector_runners[2][HEAP_W8 + 1] = {
     {NULL, NULL, NULL, run_vector_f32, run_vector_f64},
 };
 
-bool heap_range_has_vector(void) { return __builtin_cpu_supports("avx2") != 0; }
+bool heap_range_has_vector(void)
+{
+    return __builtin_cpu_supports("avx2") != 0;
+}
 #else
-bool heap_range_has_vector(void) { return false; }
+bool heap_range_has_vector(void)
+{
+    return false;
+}
 #endif
 
 static const Runner runners[2][HEAP_W8 + 1] = {

@@ -52,8 +52,8 @@ Status heap_read(const HeapPage *p, unsigned slot, const uint16_t *columns, unsi
     return ST_OK;
 }
 
-Status heap_before_image(const HeapPage *p, unsigned slot, const uint16_t *columns, unsigned n, Error *err, uint8_t *out,
-                         uint32_t *out_len)
+Status heap_before_image(const HeapPage *p, unsigned slot, const uint16_t *columns, unsigned n, Error *err,
+                         uint8_t *out, uint32_t *out_len)
 {
     ASSERT(slot < p->n_slots && heap_bit(heap_used_const(p->page), slot));
     uint8_t *at = out + 2;
@@ -81,7 +81,10 @@ Status heap_before_image(const HeapPage *p, unsigned slot, const uint16_t *colum
 
 /* ---- records ---- */
 
-static Status malformed(Error *err) { return err_set(err, ST_CORRUPTED, "malformed log record of a table page"); }
+static Status malformed(Error *err)
+{
+    return err_set(err, ST_CORRUPTED, "malformed log record of a table page");
+}
 
 /* Walks over an encoded image; false when it is cut short. */
 static bool skip_image(const uint8_t **io_at, const uint8_t *end)

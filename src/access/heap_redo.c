@@ -18,7 +18,10 @@
  */
 #include "access/heap_int.h"
 
-static Status bad(Error *err, const uint8_t *page, const char *what) { return heap_corrupted(err, page, what); }
+static Status bad(Error *err, const uint8_t *page, const char *what)
+{
+    return heap_corrupted(err, page, what);
+}
 
 /* ---- primitive changes ---- */
 
@@ -175,8 +178,8 @@ static uint32_t new_array_bytes(const uint8_t *page, unsigned column, const Heap
 typedef struct Target {
     const uint8_t *fill; /* its shared string; of an array made now: its fill, whatever the width */
     uint16_t fill_len;
-    uint8_t width;       /* 0 = no array */
-    bool fill_legal;     /* images may say FILL */
+    uint8_t width;   /* 0 = no array */
+    bool fill_legal; /* images may say FILL */
 } Target;
 
 /* The string that the target's rows share. */
@@ -443,8 +446,7 @@ static bool update_ok(const uint8_t *page, unsigned slot, unsigned n_new, const 
             if (!new_array_ok(page, c, &fill) || !heap_tag_fits(f.tag, d->width)) {
                 return false;
             }
-            need += new_array_bytes(page, c, &fill) +
-                    field_private(&f, fill.p, fill.tag == HEAP_STRING ? fill.len : 0);
+            need += new_array_bytes(page, c, &fill) + field_private(&f, fill.p, fill.tag == HEAP_STRING ? fill.len : 0);
             if (++met < n_new && !heap_entry_read(&news, limit, &new_column, &fill)) {
                 return false;
             }
@@ -500,8 +502,8 @@ static bool update_parse(const uint8_t *page, const uint8_t *data, uint32_t len,
         return false;
     }
     out->compact = (uint32_t)h->strings_start - h->arrays_end < need;
-    return !out->compact || (heap_live_strings(page, NULL, &live) &&
-                             live == (uint32_t)PAGE_BODY_END - h->strings_start - h->garbage);
+    return !out->compact ||
+           (heap_live_strings(page, NULL, &live) && live == (uint32_t)PAGE_BODY_END - h->strings_start - h->garbage);
 }
 
 bool heap_update_valid(const uint8_t *page, const uint8_t *data, uint32_t len)
@@ -687,7 +689,10 @@ static bool relayout_parse(const uint8_t *page, const uint8_t *p, uint32_t len, 
     return true;
 }
 
-static bool dropped(const Relayout *r, unsigned c) { return r->drop[c / 64] >> (c % 64) & 1; }
+static bool dropped(const Relayout *r, unsigned c)
+{
+    return r->drop[c / 64] >> (c % 64) & 1;
+}
 
 /* All that is to be copied is there, adds up, and fits the new geometry: *out_free bytes will be free. */
 static bool relayout_fits(const uint8_t *page, const Relayout *r, uint32_t *out_free)
@@ -790,11 +795,26 @@ static Status checked(RedoFn fn, const WalPage *ref, uint8_t *page, Error *err)
 #endif
 }
 
-Status heap_redo_init(const WalPage *ref, uint8_t *page, Error *err) { return checked(redo_init, ref, page, err); }
-Status heap_redo_insert(const WalPage *ref, uint8_t *page, Error *err) { return checked(redo_insert, ref, page, err); }
-Status heap_redo_update(const WalPage *ref, uint8_t *page, Error *err) { return checked(redo_update, ref, page, err); }
-Status heap_redo_mark(const WalPage *ref, uint8_t *page, Error *err) { return checked(redo_mark, ref, page, err); }
-Status heap_redo_free(const WalPage *ref, uint8_t *page, Error *err) { return checked(redo_free, ref, page, err); }
+Status heap_redo_init(const WalPage *ref, uint8_t *page, Error *err)
+{
+    return checked(redo_init, ref, page, err);
+}
+Status heap_redo_insert(const WalPage *ref, uint8_t *page, Error *err)
+{
+    return checked(redo_insert, ref, page, err);
+}
+Status heap_redo_update(const WalPage *ref, uint8_t *page, Error *err)
+{
+    return checked(redo_update, ref, page, err);
+}
+Status heap_redo_mark(const WalPage *ref, uint8_t *page, Error *err)
+{
+    return checked(redo_mark, ref, page, err);
+}
+Status heap_redo_free(const WalPage *ref, uint8_t *page, Error *err)
+{
+    return checked(redo_free, ref, page, err);
+}
 Status heap_redo_relayout(const WalPage *ref, uint8_t *page, Error *err)
 {
     return checked(redo_relayout, ref, page, err);
@@ -806,14 +826,18 @@ void heap_register(StoreRegistry *r)
         uint8_t kind;
         RedoFn fn;
     } redo[] = {
-        {HEAP_REDO_INIT, heap_redo_init},         {HEAP_REDO_INSERT, heap_redo_insert},
-        {HEAP_REDO_UPDATE, heap_redo_update},     {HEAP_REDO_MARK, heap_redo_mark},
-        {HEAP_REDO_UNMARK, heap_redo_mark},       {HEAP_REDO_FREE, heap_redo_free},
-        {HEAP_REDO_RELAYOUT, heap_redo_relayout}, {HEAP_REDO_OVERFLOW_INIT, heap_redo_overflow_init},
+        {HEAP_REDO_INIT, heap_redo_init},
+        {HEAP_REDO_INSERT, heap_redo_insert},
+        {HEAP_REDO_UPDATE, heap_redo_update},
+        {HEAP_REDO_MARK, heap_redo_mark},
+        {HEAP_REDO_UNMARK, heap_redo_mark},
+        {HEAP_REDO_FREE, heap_redo_free},
+        {HEAP_REDO_RELAYOUT, heap_redo_relayout},
+        {HEAP_REDO_OVERFLOW_INIT, heap_redo_overflow_init},
         {HEAP_REDO_OVERFLOW_TRIM, heap_redo_overflow_trim},
     };
-    static const char *const names[] = {"heap insert",   "heap update",    "heap delete",   "heap undelete", "heap free",
-                                        "heap relayout", "overflow write", "overflow free"};
+    static const char *const names[] = {"heap insert", "heap update",   "heap delete",    "heap undelete",
+                                        "heap free",   "heap relayout", "overflow write", "overflow free"};
     for (unsigned i = 0; i < ARRAY_LEN(redo); i++) {
         ASSERT(r->redo[redo[i].kind] == NULL);
         r->redo[redo[i].kind] = redo[i].fn;

@@ -161,7 +161,10 @@ uint32_t heap_list_encode(const HeapLayout *l, const uint16_t *columns, const He
     return (uint32_t)(at - out);
 }
 
-static Status malformed(Error *err, const char *what) { return err_set(err, ST_CORRUPTED, "malformed %s", what); }
+static Status malformed(Error *err, const char *what)
+{
+    return err_set(err, ST_CORRUPTED, "malformed %s", what);
+}
 
 Status heap_list_begin(HeapList *it, const uint8_t *p, size_t len, Error *err)
 {

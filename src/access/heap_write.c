@@ -115,7 +115,10 @@ void heap_insert_begin_new(HeapInsert *b, const HeapShape *s, PageId id, ObjId o
     b->data.len = b->block_at + HEAP_INSERT_BYTES;
 }
 
-static bool insert_has_array(const HeapInsert *b, unsigned c) { return b->present[c / 64] >> (c % 64) & 1; }
+static bool insert_has_array(const HeapInsert *b, unsigned c)
+{
+    return b->present[c / 64] >> (c % 64) & 1;
+}
 
 /* While absent the column reads as its fill in this page (and not as NULL). */
 static bool insert_reads_fill(const HeapInsert *b, unsigned c)
@@ -346,9 +349,9 @@ static HeapFit update_need(const HeapPage *p, unsigned slot, const uint16_t *col
         if (step == STEP_MAKE) {
             need.n_new++;
             need.new_bytes += 2 + heap_payload_bytes(col->width, &col->fill);
-            need.room += array_room(col, p->capacity) + private_bytes(col->width, &values[i],
-                                                                      heap_view_ptr(&col->fill.view),
-                                                                      out_of_line(col->width, &col->fill));
+            need.room +=
+                array_room(col, p->capacity) + private_bytes(col->width, &values[i], heap_view_ptr(&col->fill.view),
+                                                             out_of_line(col->width, &col->fill));
         } else if (col->width == HEAP_STRING) {
             const HeapDir *d = &heap_dir_const(p->page)[c];
             need.room += private_bytes(HEAP_STRING, &values[i], (const char *)p->page + d->shared, d->shared_len);
@@ -359,8 +362,9 @@ static HeapFit update_need(const HeapPage *p, unsigned slot, const uint16_t *col
     return HEAP_FITS;
 }
 
-HeapFit heap_update_build(const HeapPage *p, unsigned slot, const uint16_t *columns, const HeapValue *values, unsigned n,
-                          uint32_t reserved, uint32_t stamp, uint8_t *buf, HeapData *out, uint32_t *out_freed)
+HeapFit heap_update_build(const HeapPage *p, unsigned slot, const uint16_t *columns, const HeapValue *values,
+                          unsigned n, uint32_t reserved, uint32_t stamp, uint8_t *buf, HeapData *out,
+                          uint32_t *out_freed)
 {
     ASSERT(p->layout != NULL && slot < p->n_slots && heap_bit(heap_used_const(p->page), slot));
     UpdateNeed need;
@@ -500,9 +504,12 @@ bool heap_relayout_build(const HeapPage *p, unsigned capacity, uint32_t reserved
 static uint8_t record_type(uint8_t redo)
 {
     static const uint8_t types[] = {
-        [HEAP_REDO_INIT - HEAP_REDO_INIT] = HEAP_WAL_INSERT,     [HEAP_REDO_INSERT - HEAP_REDO_INIT] = HEAP_WAL_INSERT,
-        [HEAP_REDO_UPDATE - HEAP_REDO_INIT] = HEAP_WAL_UPDATE,   [HEAP_REDO_MARK - HEAP_REDO_INIT] = HEAP_WAL_DELETE,
-        [HEAP_REDO_UNMARK - HEAP_REDO_INIT] = HEAP_WAL_UNDELETE, [HEAP_REDO_FREE - HEAP_REDO_INIT] = HEAP_WAL_FREE,
+        [HEAP_REDO_INIT - HEAP_REDO_INIT] = HEAP_WAL_INSERT,
+        [HEAP_REDO_INSERT - HEAP_REDO_INIT] = HEAP_WAL_INSERT,
+        [HEAP_REDO_UPDATE - HEAP_REDO_INIT] = HEAP_WAL_UPDATE,
+        [HEAP_REDO_MARK - HEAP_REDO_INIT] = HEAP_WAL_DELETE,
+        [HEAP_REDO_UNMARK - HEAP_REDO_INIT] = HEAP_WAL_UNDELETE,
+        [HEAP_REDO_FREE - HEAP_REDO_INIT] = HEAP_WAL_FREE,
         [HEAP_REDO_RELAYOUT - HEAP_REDO_INIT] = HEAP_WAL_RELAYOUT,
     };
     ASSERT(redo >= HEAP_REDO_INIT && redo <= HEAP_REDO_RELAYOUT);
@@ -521,7 +528,8 @@ uint32_t heap_insert_bytes_max(const HeapLayout *l, const HeapValue *row)
     uint32_t bytes = HEAP_INIT_BYTES + HEAP_INSERT_BYTES + 4u + l->n_columns + (l->n_columns + 1u) / 2;
     for (unsigned c = 0; c < l->n_columns; c++) {
         const HeapColumn *col = &l->columns[c];
-        bytes += heap_payload_bytes(col->width, effective(col, &row[c])) + 2 + heap_payload_bytes(col->width, &col->fill);
+        bytes +=
+            heap_payload_bytes(col->width, effective(col, &row[c])) + 2 + heap_payload_bytes(col->width, &col->fill);
     }
     return bytes;
 }
@@ -541,7 +549,10 @@ uint32_t heap_restore_bytes_max(const HeapLayout *l, const uint16_t *columns, un
     return HEAP_UPDATE_BYTES + heap_before_bytes_max(l, columns, n);
 }
 
-uint32_t heap_relayout_bytes_max(const HeapLayout *l) { return HEAP_RELAYOUT_BYTES + 3u * l->n_columns; }
+uint32_t heap_relayout_bytes_max(const HeapLayout *l)
+{
+    return HEAP_RELAYOUT_BYTES + 3u * l->n_columns;
+}
 
 /* ---- how big a row is ---- */
 

@@ -32,7 +32,10 @@ STATIC_ASSERT(sizeof(OverflowHead) == 80, "on-disk format");
 enum { DATA_AT = PAGE_HEADER_BYTES + sizeof(OverflowHead), DATA_BYTES = PAGE_BODY_END - DATA_AT };
 enum { INIT_BYTES = 24 + 8 * AHEAD, OVERFLOW_FORMAT = 1 };
 
-static uint32_t pages_of(uint32_t value_bytes) { return (value_bytes + DATA_BYTES - 1) / DATA_BYTES; }
+static uint32_t pages_of(uint32_t value_bytes)
+{
+    return (value_bytes + DATA_BYTES - 1) / DATA_BYTES;
+}
 
 static const OverflowHead *head_of(const uint8_t *page)
 {
@@ -61,8 +64,7 @@ Status heap_redo_overflow_trim(const WalPage *ref, uint8_t *page, Error *err)
 {
     OverflowHead h;
     memcpy(&h, page + PAGE_HEADER_BYTES, sizeof h);
-    if (page_header_const(page)->type != PAGE_OVERFLOW || ref->len != 4 ||
-        load_u32(ref->data) >= h.value_bytes) {
+    if (page_header_const(page)->type != PAGE_OVERFLOW || ref->len != 4 || load_u32(ref->data) >= h.value_bytes) {
         return err_set(err, ST_CORRUPTED, "overflow page %llu: a logged trim does not fit it",
                        (unsigned long long)ref->id.v);
     }
@@ -104,7 +106,10 @@ uint32_t overflow_write_wal_bytes(uint32_t body_len)
     return wal_record_bytes(2, INIT_BYTES + DATA_BYTES + RECORD_BODY + body_len + 64);
 }
 
-uint32_t overflow_free_wal_bytes(uint32_t body_len) { return wal_record_bytes(5, RECORD_BODY + body_len + 4 + 256); }
+uint32_t overflow_free_wal_bytes(uint32_t body_len)
+{
+    return wal_record_bytes(5, RECORD_BODY + body_len + 4 + 256);
+}
 
 /* ---- write ---- */
 
@@ -112,8 +117,8 @@ Status overflow_write_begin(Ctx *cx, OverflowWriter *w, StoreObject *o, const ch
 {
     ASSERT(len > HEAP_VIEW_INLINE);
     if (len > OVERFLOW_VALUE_MAX) {
-        return err_set(cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "value of %zu bytes is too long, at most %u are possible", len,
-                       OVERFLOW_VALUE_MAX);
+        return err_set(cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "value of %zu bytes is too long, at most %u are possible",
+                       len, OVERFLOW_VALUE_MAX);
     }
     uint32_t n = pages_of((uint32_t)len);
     PageId *ids = mem_alloc(cx->budget, n * sizeof *ids);
@@ -227,7 +232,8 @@ HeapValue overflow_value(const OverflowWriter *w)
 
 static Status broken(Ctx *cx, StoreObject *o, PageId page)
 {
-    return err_set(cx->err, ST_CORRUPTED, "overflow page %llu of object %llu is not the part of a chain that it should be",
+    return err_set(cx->err, ST_CORRUPTED,
+                   "overflow page %llu of object %llu is not the part of a chain that it should be",
                    (unsigned long long)page.v, (unsigned long long)object_ref(o).id.v);
 }
 

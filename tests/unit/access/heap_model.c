@@ -2,7 +2,10 @@
 
 #include "access/heap_int.h"
 
-static unsigned below(Model *m, unsigned n) { return (unsigned)rng_below(&m->rng, n); }
+static unsigned below(Model *m, unsigned n)
+{
+    return (unsigned)rng_below(&m->rng, n);
+}
 
 HeapValue model_random(Model *m, unsigned width)
 {

@@ -137,7 +137,8 @@ static void a_long_fill_is_kept_once(void **state)
     uint16_t column = 1;
     HeapValue value = heap_string("x", 1);
     p = model_open(m);
-    assert_int_equal(heap_update_build(&p, 5, &column, &two.columns[1].fill, 1, 0, 2, m->buf, &data, &freed), HEAP_FITS);
+    assert_int_equal(heap_update_build(&p, 5, &column, &two.columns[1].fill, 1, 0, 2, m->buf, &data, &freed),
+                     HEAP_FITS);
     assert_int_equal(heap_update_build(&p, 5, &column, &value, 1, 0, 2, m->buf, &data, &freed), HEAP_NEEDS_LAYOUT);
     assert_true(heap_relayout_build(&p, 0, 0, m->buf, &data));
     model_apply(m, &data);
@@ -214,7 +215,10 @@ static void damage(Rng *rng, uint8_t *p, size_t len)
     for (uint64_t n = 1 + rng_below(rng, 4); n > 0 && len > 0; n--) {
         size_t at = rng_below(rng, 3) == 0 ? (size_t)rng_below(rng, len < 24 ? len : 24) : (size_t)rng_below(rng, len);
         uint64_t how = rng_below(rng, 4);
-        p[at] = how == 0 ? 0 : how == 1 ? 0xff : how == 2 ? (uint8_t)(p[at] ^ 1 << rng_below(rng, 8)) : (uint8_t)rng_next(rng);
+        p[at] = how == 0   ? 0
+                : how == 1 ? 0xff
+                : how == 2 ? (uint8_t)(p[at] ^ 1 << rng_below(rng, 8))
+                           : (uint8_t)rng_next(rng);
     }
 }
 
@@ -349,12 +353,9 @@ static void damaged_records_and_pages_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_survive_random_transactions),
-        cmocka_unit_test(rollback_always_fits),
-        cmocka_unit_test(stamps_are_kept_once_while_they_agree),
-        cmocka_unit_test(a_long_fill_is_kept_once),
-        cmocka_unit_test(row_plan_pushes_the_longest),
-        cmocka_unit_test(damaged_records_and_pages_do_no_harm),
+        cmocka_unit_test(rows_survive_random_transactions),      cmocka_unit_test(rollback_always_fits),
+        cmocka_unit_test(stamps_are_kept_once_while_they_agree), cmocka_unit_test(a_long_fill_is_kept_once),
+        cmocka_unit_test(row_plan_pushes_the_longest),           cmocka_unit_test(damaged_records_and_pages_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,9 @@ static void kernels_agree_with_the_operators(void **state)
             memcpy(data + i * bytes, values[i].bytes, bytes);
         }
         HeapPredicate pred = {.test = (uint8_t)rng_below(&rng, HEAP_GE + 1),
-                              .order = is_float ? HEAP_FLOAT : rng_below(&rng, 2) ? HEAP_SIGNED : HEAP_UNSIGNED,
+                              .order = is_float             ? HEAP_FLOAT
+                                       : rng_below(&rng, 2) ? HEAP_SIGNED
+                                                            : HEAP_UNSIGNED,
                               .value = number(width, is_float, &rng)};
         HeapRange range;
         heap_range(width, (HeapOrder)pred.order, (HeapTest)pred.test, &pred.value, &range);
@@ -343,7 +345,8 @@ static void copies_agree_with_single_reads(void **state)
             HeapSelection sel;
             (void)heap_select_used(&p, &sel);
             for (unsigned w = 0; w < sel.n_words && round > 1; w++) {
-                sel.bits[w] &= round > 4 ? rng_next(&m->rng) & rng_next(&m->rng) & rng_next(&m->rng) : rng_next(&m->rng);
+                sel.bits[w] &=
+                    round > 4 ? rng_next(&m->rng) & rng_next(&m->rng) & rng_next(&m->rng) : rng_next(&m->rng);
             }
             HeapColumnOut cols[MODEL_COLUMNS];
             uint64_t nulls[MODEL_COLUMNS][HEAP_WORDS_MAX];
