@@ -71,8 +71,7 @@ static NodeInfo node_info(AstTag tag)
 #define OWN(N, T) NODE(N, , T)
 #include "parse/ast_nodes_all.h"
     case AST_NONE:
-    case AST_TAG_COUNT:
-        break;
+    case AST_TAG_COUNT: break;
     }
     UNREACHABLE();
 }
@@ -147,21 +146,15 @@ static Status compare_field(const Field *f, const char *a, const char *b, Error 
 {
     *out_same = true;
     switch ((FieldKind)f->kind) {
-    case KIND_NODE:
-        return compare_nodes(load_node(a), load_node(b), err, diff);
+    case KIND_NODE: return compare_nodes(load_node(a), load_node(b), err, diff);
     case KIND_LIST:
         return compare_lists((const AstList *)(const void *)a, (const AstList *)(const void *)b, err, diff, out_same);
     case KIND_NAMES:
         *out_same = same_names((const AstNames *)(const void *)a, (const AstNames *)(const void *)b);
         return ST_OK;
-    case KIND_STR:
-        *out_same = same_str(*(const Str *)(const void *)a, *(const Str *)(const void *)b);
-        return ST_OK;
-    case KIND_PLAIN:
-        *out_same = memcmp(a, b, f->bytes) == 0;
-        return ST_OK;
-    case KIND_END:
-        break;
+    case KIND_STR: *out_same = same_str(*(const Str *)(const void *)a, *(const Str *)(const void *)b); return ST_OK;
+    case KIND_PLAIN: *out_same = memcmp(a, b, f->bytes) == 0; return ST_OK;
+    case KIND_END: break;
     }
     UNREACHABLE();
 }
@@ -210,8 +203,8 @@ Status ast_compare(const AstNode *a, const AstNode *b, Error *err, AstDiff *out_
 typedef struct Copier {
     Ctx *cx;
     Arena *arena;
-    const AstNode *shared;  /* the source last copied for the first column of a SET (a, b) = source, */
-    AstNode *shared_copy;   /* and its copy */
+    const AstNode *shared; /* the source last copied for the first column of a SET (a, b) = source, */
+    AstNode *shared_copy;  /* and its copy */
 } Copier;
 
 static Status copy_node(Copier *c, const AstNode *node, AstNode **out);
@@ -273,15 +266,11 @@ static Status copy_field(Copier *c, const Field *f, char *at)
         }
         return st;
     }
-    case KIND_LIST:
-        return copy_list(c, (AstList *)(void *)at);
-    case KIND_NAMES:
-        return copy_names(c, (AstNames *)(void *)at);
-    case KIND_STR:
-        return copy_str(c, (Str *)(void *)at);
+    case KIND_LIST: return copy_list(c, (AstList *)(void *)at);
+    case KIND_NAMES: return copy_names(c, (AstNames *)(void *)at);
+    case KIND_STR: return copy_str(c, (Str *)(void *)at);
     case KIND_PLAIN:
-    case KIND_END:
-        break;
+    case KIND_END: break;
     }
     return ST_OK;
 }

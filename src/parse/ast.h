@@ -168,11 +168,7 @@ typedef enum AstLockStrength {
     AST_LOCK_FOR_UPDATE
 } AstLockStrength;
 typedef enum AstLockWait { AST_LOCK_WAIT, AST_LOCK_SKIP, AST_LOCK_NOWAIT } AstLockWait;
-typedef enum AstMaterialize {
-    AST_MATERIALIZE_DEFAULT,
-    AST_MATERIALIZE_ALWAYS,
-    AST_MATERIALIZE_NEVER
-} AstMaterialize;
+typedef enum AstMaterialize { AST_MATERIALIZE_DEFAULT, AST_MATERIALIZE_ALWAYS, AST_MATERIALIZE_NEVER } AstMaterialize;
 typedef enum AstJoinKind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_FULL, AST_JOIN_RIGHT } AstJoinKind;
 typedef enum AstOverriding { AST_OVERRIDING_NOT_SET, AST_OVERRIDING_USER, AST_OVERRIDING_SYSTEM } AstOverriding;
 typedef enum AstConflictAction { AST_CONFLICT_NONE, AST_CONFLICT_NOTHING, AST_CONFLICT_UPDATE } AstConflictAction;
@@ -369,7 +365,8 @@ STATUS ast_copy(Ctx *cx, Arena *arena, const AstNode *node, AstNode **out_node);
 
 /*
  * Calls visit(arg, child) for every child of a node that is not NULL, in the order of the fields, until one returns not
- * ST_OK, which is returned. A source shared by several AstMultiAssign is visited with the first. The visitor descends by calling ast_each_child itself; it checks the stack (os_stack_ok).
+ * ST_OK, which is returned. A source shared by several AstMultiAssign is visited with the first. The visitor descends by
+ * calling ast_each_child itself; it checks the stack (os_stack_ok).
  */
 STATUS ast_each_child(AstNode *node, Status (*visit)(void *arg, AstNode *child), void *arg);
 

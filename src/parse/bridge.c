@@ -1,6 +1,6 @@
 /*
- * parse/bridge.c: calls libpg_query's raw_parser. With convert.c, which turns its tree into ours, the only file that sees
- * PostgreSQL.
+ * parse/bridge.c: calls libpg_query's raw_parser. Only this file, convert.c, which turns its tree into ours, and
+ * convert_enums.c see PostgreSQL.
  *
  * The parser reports errors by siglongjmp. The jump stays inside run_parser: it ends the library's frames only, and
  * nothing of ours is owned across it.
@@ -12,12 +12,12 @@
 #define TopMemoryContext shadow_TopMemoryContext
 #define PG_exception_stack shadow_PG_exception_stack
 #define error_context_stack shadow_error_context_stack
-#include "postgres.h"
+#include <postgres.h>
 
-#include "nodes/parsenodes.h"
-#include "nodes/pg_list.h"
-#include "parser/parser.h"
-#include "utils/memutils.h"
+#include <nodes/parsenodes.h>
+#include <nodes/pg_list.h>
+#include <parser/parser.h>
+#include <utils/memutils.h>
 #undef CurrentMemoryContext
 #undef TopMemoryContext
 #undef PG_exception_stack

@@ -8,10 +8,10 @@
  * Headers (15.x) and archive (15.1) differ in LimitOption (constants of our own below) and in CreateStatsStmt.owner (not
  * read); parse_self_test watches for the day they differ in more.
  */
-#include "postgres.h"
+#include <postgres.h>
 
-#include "nodes/parsenodes.h"
-#include "nodes/pg_list.h"
+#include <nodes/parsenodes.h>
+#include <nodes/pg_list.h>
 
 #include <string.h>
 
@@ -184,7 +184,8 @@ static AstObjectKind map_object_type(ObjectType type)
 {
     switch (type) {
 #define OBJECT(K, name)                                                                                                \
-    case OBJECT_##K: return AST_OBJECT_##K;
+    case OBJECT_##K:                                                                                                   \
+        return AST_OBJECT_##K;
 #include "parse/ast_objects.def"
 #undef OBJECT
     }
@@ -195,7 +196,8 @@ static AstAlterKind map_alter_type(AlterTableType type)
 {
     switch (type) {
 #define ALTER(K, theirs)                                                                                               \
-    case theirs: return AST_ALTER_##K;
+    case theirs:                                                                                                       \
+        return AST_ALTER_##K;
 #include "parse/ast_alter.def"
 #undef ALTER
     default: UNREACHABLE(); /* the executor's own */
@@ -517,9 +519,11 @@ static Status conv_node(Conv *cv, const Node *node, AstNode **out)
         return err_set(cv->cx->err, ST_STATEMENT_TOO_COMPLEX, NULL);
     }
     switch (nodeTag(node)) {
-#define NODE(N, P, T)                                                                                                  \
-    case T_##P: return conv_##P(cv, (const P *)node, out);
+/* Else the include would be drawn into the macro. */
+/* clang-format off */
+#define NODE(N, P, T) case T_##P: return conv_##P(cv, (const P *)node, out);
 #include "parse/ast_nodes_all.h"
+    /* clang-format on */
     case T_A_Const: return conv_A_Const(cv, (const A_Const *)node, out);
     case T_ColumnRef: return conv_ColumnRef(cv, (const ColumnRef *)node, out);
     case T_TypeCast: return conv_TypeCast(cv, (const TypeCast *)node, out);

@@ -2,10 +2,10 @@
  * parse/convert_enums.c: no code, only the proof that the enumerations that convert.c casts (F_ENUM and the bit sets)
  * have PostgreSQL's values.
  */
-#include "postgres.h"
+#include <postgres.h>
 
-#include "catalog/pg_trigger.h"
-#include "nodes/parsenodes.h"
+#include <catalog/pg_trigger.h>
+#include <nodes/parsenodes.h>
 
 #include <limits.h>
 

@@ -1,5 +1,5 @@
 /*
- * parse/convert_int.h: between bridge.c and convert.c, the two that see PostgreSQL; to be included behind its headers.
+ * parse/convert_int.h: between bridge.c and convert.c.
  */
 #ifndef RDB_PARSE_CONVERT_INT_H
 #define RDB_PARSE_CONVERT_INT_H

@@ -37,8 +37,8 @@ void put_operand(Printer *p, const AstNode *node);
 void put_type(Printer *p, const AstTypeName *type);
 void put_sort_by(Printer *p, const AstNode *node);
 void put_order_by(Printer *p, const char *before, const AstList *list); /* nothing if empty */
-void put_window_spec(Printer *p, const AstWindowDef *w); /* "(...)" */
-void put_path(Printer *p, const AstList *path);          /* .field[subscript].* */
+void put_window_spec(Printer *p, const AstWindowDef *w);                /* "(...)" */
+void put_path(Printer *p, const AstList *path);                         /* .field[subscript].* */
 void put_sort_order(Printer *p, AstSortDir dir, AstSortNulls nulls);
 
 /* Queries. */

@@ -35,8 +35,7 @@ static void put_clause(Printer *p, const char *word, const AstNode *expr)
     }
 }
 
-static void put_list_clause(Printer *p, const char *word, const AstList *list,
-                            void (*item)(Printer *, const AstNode *))
+static void put_list_clause(Printer *p, const char *word, const AstList *list, void (*item)(Printer *, const AstNode *))
 {
     if (list->count > 0) {
         put(p, word);

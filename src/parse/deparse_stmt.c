@@ -267,7 +267,7 @@ static void put_index(Printer *p, const AstIndexStmt *s)
 static void put_transaction(Printer *p, const AstTransactionStmt *s)
 {
     static const char *const words[] = {
-        "BEGIN",    "START TRANSACTION",    "COMMIT",           "ROLLBACK",         "SAVEPOINT ", "RELEASE ",
+        "BEGIN",        "START TRANSACTION",    "COMMIT",           "ROLLBACK",          "SAVEPOINT ", "RELEASE ",
         "ROLLBACK TO ", "PREPARE TRANSACTION ", "COMMIT PREPARED ", "ROLLBACK PREPARED "};
     if (s->options.count > 0) {
         put_unsupported(p, &s->node);

@@ -137,7 +137,8 @@ static bool plain_modifiers(const AstTypeName *type)
 {
     for (uint32_t i = 0; i < type->typmods.count; i++) {
         const AstNode *mod = type->typmods.items[i];
-        if (mod->tag != AST_CONST || ((const AstConst *)mod)->kind != AST_CONST_INT || ((const AstConst *)mod)->ival < 0) {
+        if (mod->tag != AST_CONST || ((const AstConst *)mod)->kind != AST_CONST_INT ||
+            ((const AstConst *)mod)->ival < 0) {
             return false;
         }
     }

@@ -93,8 +93,8 @@ bool scan_fingerprint(const char *text, size_t len, uint64_t seed, ScanGap *gaps
         }
         f.semicolons += is_char(text, &t, ';');
         minus = is_char(text, &t, '-') ? (uint32_t)t.begin : UINT32_MAX;
-        after_uescape = t.kind == SCAN_IDENT && t.len == 7 &&
-                        str_eq_ascii_nocase((Str){text + t.begin, t.len}, STR_LIT("uescape"));
+        after_uescape =
+            t.kind == SCAN_IDENT && t.len == 7 && str_eq_ascii_nocase((Str){text + t.begin, t.len}, STR_LIT("uescape"));
     }
     f.hash = hash_piece(f.hash, text, piece, len);
     *out = f;

@@ -11,7 +11,10 @@ static const Keyword keywords[] = {
 
 enum { KEYWORD_BYTES_MAX = 17 }; /* current_timestamp */
 
-size_t keyword_count(void) { return ARRAY_LEN(keywords); }
+size_t keyword_count(void)
+{
+    return ARRAY_LEN(keywords);
+}
 
 const Keyword *keyword_at(size_t i)
 {

@@ -97,7 +97,8 @@ size_t parse_charge_bytes(const char *text, size_t len)
 
 static bool is_ident_char(char c)
 {
-    return c == '_' || c == '$' || (c & 0x80) != 0 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return c == '_' || c == '$' || (c & 0x80) != 0 || (c >= '0' && c <= '9') ||
+           ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 /* Bytes of the run of identifier characters around text[at]. */
@@ -239,8 +240,8 @@ STATUS parse_expr(const ParseEnv *env, Ctx *cx, const char *text, size_t len, As
     ASSERT(list->count == 1);
     AstSelectStmt *select = AST_CAST(list->items[0].stmt, SelectStmt, SELECT_STMT);
     if (!is_single_expr(select)) {
-        return err_set(cx->err, ST_SYNTAX_ERROR, "a single expression was expected: \"%.*s\"", (int)utf8_clip(text, len, 200),
-                       text);
+        return err_set(cx->err, ST_SYNTAX_ERROR, "a single expression was expected: \"%.*s\"",
+                       (int)utf8_clip(text, len, 200), text);
     }
     *out_expr = AST_CAST(select->targets.items[0], ResTarget, RES_TARGET)->value;
     return ST_OK;

@@ -1,8 +1,8 @@
 /*
  * parse/parse.h: SQL text to syntax tree, through PostgreSQL 15's own grammar.
  *
- * Key idea: the grammar is libpg_query's raw_parser, called in one file (bridge.c) that turns its nodes into ours and
- * its errors into our error object; what it accepts beyond PostgreSQL is refused there as PostgreSQL would.
+ * Key idea: the grammar is libpg_query's raw_parser, called in one file (bridge.c); its nodes become ours
+ * (convert.c) and its errors our error object; what it accepts beyond PostgreSQL is refused there as PostgreSQL would.
  *
  * Invariants
  *  P1  No PostgreSQL node, error or memory context outlives a call; no longjmp leaves the bridge.

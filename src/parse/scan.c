@@ -11,27 +11,50 @@ enum {
     C_IDENT_START = 2, /* letters, underscore, all bytes above ASCII */
     C_IDENT = 4,       /* and digits, dollar */
     C_DIGIT = 8,
-    C_OPERATOR = 16,    /* op_chars */
-    C_SELF = 32,        /* single characters that are tokens */
+    C_OPERATOR = 16,     /* op_chars */
+    C_SELF = 32,         /* single characters that are tokens */
     C_OPERATOR_TAIL = 64 /* an operator with one of these may end in + or - */
 };
 
 #define LETTER (C_IDENT_START | C_IDENT)
 #define DIGIT (C_DIGIT | C_IDENT)
 static const uint8_t char_class[256] = {
-    [' '] = C_SPACE, ['\t'] = C_SPACE, ['\n'] = C_SPACE, ['\r'] = C_SPACE, ['\f'] = C_SPACE,
-    ['a' ... 'z'] = LETTER, ['A' ... 'Z'] = LETTER, ['_'] = LETTER, [0x80 ... 0xff] = LETTER,
-    ['0' ... '9'] = DIGIT, ['$'] = C_IDENT,
-    ['~'] = C_OPERATOR | C_OPERATOR_TAIL, ['!'] = C_OPERATOR | C_OPERATOR_TAIL,
-    ['@'] = C_OPERATOR | C_OPERATOR_TAIL, ['#'] = C_OPERATOR | C_OPERATOR_TAIL,
-    ['&'] = C_OPERATOR | C_OPERATOR_TAIL, ['|'] = C_OPERATOR | C_OPERATOR_TAIL,
-    ['`'] = C_OPERATOR | C_OPERATOR_TAIL, ['?'] = C_OPERATOR | C_OPERATOR_TAIL,
-    ['%'] = C_OPERATOR | C_OPERATOR_TAIL | C_SELF, ['^'] = C_OPERATOR | C_OPERATOR_TAIL | C_SELF,
-    ['+'] = C_OPERATOR | C_SELF, ['-'] = C_OPERATOR | C_SELF, ['*'] = C_OPERATOR | C_SELF,
-    ['/'] = C_OPERATOR | C_SELF, ['<'] = C_OPERATOR | C_SELF, ['>'] = C_OPERATOR | C_SELF,
+    [' '] = C_SPACE,
+    ['\t'] = C_SPACE,
+    ['\n'] = C_SPACE,
+    ['\r'] = C_SPACE,
+    ['\f'] = C_SPACE,
+    ['a' ... 'z'] = LETTER,
+    ['A' ... 'Z'] = LETTER,
+    ['_'] = LETTER,
+    [0x80 ... 0xff] = LETTER,
+    ['0' ... '9'] = DIGIT,
+    ['$'] = C_IDENT,
+    ['~'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['!'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['@'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['#'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['&'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['|'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['`'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['?'] = C_OPERATOR | C_OPERATOR_TAIL,
+    ['%'] = C_OPERATOR | C_OPERATOR_TAIL | C_SELF,
+    ['^'] = C_OPERATOR | C_OPERATOR_TAIL | C_SELF,
+    ['+'] = C_OPERATOR | C_SELF,
+    ['-'] = C_OPERATOR | C_SELF,
+    ['*'] = C_OPERATOR | C_SELF,
+    ['/'] = C_OPERATOR | C_SELF,
+    ['<'] = C_OPERATOR | C_SELF,
+    ['>'] = C_OPERATOR | C_SELF,
     ['='] = C_OPERATOR | C_SELF,
-    [','] = C_SELF, ['('] = C_SELF, [')'] = C_SELF, ['['] = C_SELF, [']'] = C_SELF,
-    ['.'] = C_SELF, [';'] = C_SELF, [':'] = C_SELF,
+    [','] = C_SELF,
+    ['('] = C_SELF,
+    [')'] = C_SELF,
+    ['['] = C_SELF,
+    [']'] = C_SELF,
+    ['.'] = C_SELF,
+    [';'] = C_SELF,
+    [':'] = C_SELF,
 };
 
 /* The character `ahead` of the position, 0 at and beyond the end. */

@@ -27,9 +27,9 @@
 
 typedef enum ScanKind {
     SCAN_END,
-    SCAN_IDENT,        /* also keywords; as written */
-    SCAN_QUOTED_IDENT, /* "x", also U&"x" */
-    SCAN_STRING,       /* 'x' */
+    SCAN_IDENT,           /* also keywords; as written */
+    SCAN_QUOTED_IDENT,    /* "x", also U&"x" */
+    SCAN_STRING,          /* 'x' */
     SCAN_PREFIXED_STRING, /* E'x', U&'x', N'x', B'x', X'x' */
     SCAN_DOLLAR_STRING,   /* $x$...$x$ */
     SCAN_INTEGER,

@@ -90,19 +90,24 @@ static const Sample samples[] = {
 
 /* Each clause and expression once; what is written back equals the text. */
 static const char *const queries[] = {
-    "WITH RECURSIVE c (a) AS MATERIALIZED (SELECT 1) SELECT DISTINCT ON (a) a AS b, t.*, $1 FROM ONLY s.t AS t (x) LEFT "
+    "WITH RECURSIVE c (a) AS MATERIALIZED (SELECT 1) SELECT DISTINCT ON (a) a AS b, t.*, $1 FROM ONLY s.t AS t (x) "
+    "LEFT "
     "JOIN u USING (a) CROSS JOIN LATERAL (SELECT 1) AS v WHERE (a = 1) AND (NOT ((b IS NULL) OR (c IS TRUE))) GROUP BY "
-    "a, ROLLUP (b, c), () HAVING count(*) > 1 WINDOW w AS (PARTITION BY a ORDER BY b DESC NULLS LAST) ORDER BY 1 OFFSET 2 LIMIT 3 "
+    "a, ROLLUP (b, c), () HAVING count(*) > 1 WINDOW w AS (PARTITION BY a ORDER BY b DESC NULLS LAST) ORDER BY 1 "
+    "OFFSET 2 LIMIT 3 "
     "FOR UPDATE OF t SKIP LOCKED",
     "(SELECT 1) UNION ALL (VALUES (1, DEFAULT))",
     "SELECT 1 ORDER BY 1 FETCH FIRST (2) ROWS WITH TIES",
     "SELECT sum(DISTINCT a ORDER BY b) FILTER (WHERE c) OVER (w ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES)",
-    "SELECT 1, 1.5, 'a''b', b'01', x'1f', true, NULL, (-1) + 2, a OPERATOR(s.+) b, a IN (1, 2), a BETWEEN 1 AND 2, a LIKE "
+    "SELECT 1, 1.5, 'a''b', b'01', x'1f', true, NULL, (-1) + 2, a OPERATOR(s.+) b, a IN (1, 2), a BETWEEN 1 AND 2, a "
+    "LIKE "
     "b ESCAPE c, a IS DISTINCT FROM b, NULLIF(a, b), a = ANY (b)",
-    "SELECT CASE a WHEN 1 THEN 2 ELSE 3 END, COALESCE(a, b), GREATEST(a, b), ROW(1, 2), (1, 2), ARRAY[1, 2], (a)[1 : 2].b, "
+    "SELECT CASE a WHEN 1 THEN 2 ELSE 3 END, COALESCE(a, b), GREATEST(a, b), ROW(1, 2), (1, 2), ARRAY[1, 2], (a)[1 : "
+    "2].b, "
     "f(VARIADIC a), f(b => 1), a COLLATE \"C\", CURRENT_TIMESTAMP(3), GROUPING(a), EXISTS (SELECT 1), a IN (SELECT 1), "
     "ARRAY(SELECT 1), CAST(a AS character varying(3)[]), EXTRACT('year' FROM a), a AT TIME ZONE b",
-    "SELECT 1 FROM ROWS FROM (f(1) AS (a integer), g(2)) WITH ORDINALITY AS x, t TABLESAMPLE bernoulli(1) REPEATABLE (2)",
+    "SELECT 1 FROM ROWS FROM (f(1) AS (a integer), g(2)) WITH ORDINALITY AS x, t TABLESAMPLE bernoulli(1) REPEATABLE "
+    "(2)",
     "INSERT INTO t (a, b[1]) OVERRIDING SYSTEM VALUE SELECT 1 ON CONFLICT (a) WHERE b DO UPDATE SET (a, b) = ROW(1, 2) "
     "RETURNING *",
 };

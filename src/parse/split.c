@@ -1,8 +1,8 @@
 /*
  * parse/split.c: where a statement ends, for who reads statements from a terminal or a file.
  *
- * Semicolons end a statement, but inside parentheses (CREATE RULE ... DO (a; b)) and inside the BEGIN ATOMIC ... END of a
- * function's body. The latter is recognised as psql does: words are counted only in what begins CREATE [OR REPLACE]
+ * Semicolons end a statement, but inside parentheses (CREATE RULE ... DO (a; b)) and inside the BEGIN ATOMIC ... END of
+ * a function's body. The latter is recognised as psql does: words are counted only in what begins CREATE [OR REPLACE]
  * FUNCTION or PROCEDURE, where BEGIN and CASE open and END closes.
  */
 #include <string.h>

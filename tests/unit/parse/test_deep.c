@@ -77,7 +77,7 @@ static void what_would_take_for_ever_is_refused(void **state)
     assert_int_equal(parse_repeated(f, "select 1 /*", "****", 1000000, "*/"), ST_OK);
     assert_int_equal(parse_repeated(f, "select 1 --", "----", 1000000, "\n"), ST_OK);
     assert_int_equal(parse_repeated(f, "", "/* */", 200000, "select 1"), ST_OK);
-    assert_int_equal(parse_repeated(f, "", "/*", 100, "") , ST_SYNTAX_ERROR);
+    assert_int_equal(parse_repeated(f, "", "/*", 100, ""), ST_SYNTAX_ERROR);
     assert_int_equal(parse_repeated(f, "select ", "+-", 400, "1"), ST_OK);
 }
 
@@ -130,17 +130,35 @@ static void small_stacks_are_respected(void **state)
 static void the_charge_covers_the_parser(void **state)
 {
     static const char *const parts[][3] = {
-        {"select a", "+a", ""},           {"select 1", ",1", ""},          {"select *", ",*", ""},
-        {"select 1", ";select", ""},      {"begin", ";begin", ""},         {"select * from a", ",a", ""},
-        {"select a", ".a", ""},           {"select a", "::b", ""},         {"select a", "[1]", ""},
-        {"select f(", "g(", ""},          {"select a", " and b=c", ""},    {"select a", " is null", ""},
-        {"select case", " when a then b", " end"}, {"select '", "''", "'"}, {"select '", "x", "'"},
-        {"select \"", "\"\"", "\""},      {"select $$", "x", "$$"},        {"select f()", ",f()over()", ""},
-        {"select a from b", " join c on d", ""}, {"values(1)", ",(1)", ""}, {"select 1", " union select 1", ""},
-        {"create table a(b int", ",b int", ")"}, {"grant a to b", ",b", ""}, {"select E'", "\\\\", "'"},
-        {"--", "x", "\n"},                {"/*", "x/*", ""},               {"select (", "(", ""},
+        {"select a", "+a", ""},
+        {"select 1", ",1", ""},
+        {"select *", ",*", ""},
+        {"select 1", ";select", ""},
+        {"begin", ";begin", ""},
+        {"select * from a", ",a", ""},
+        {"select a", ".a", ""},
+        {"select a", "::b", ""},
+        {"select a", "[1]", ""},
+        {"select f(", "g(", ""},
+        {"select a", " and b=c", ""},
+        {"select a", " is null", ""},
+        {"select case", " when a then b", " end"},
+        {"select '", "''", "'"},
+        {"select '", "x", "'"},
+        {"select \"", "\"\"", "\""},
+        {"select $$", "x", "$$"},
+        {"select f()", ",f()over()", ""},
+        {"select a from b", " join c on d", ""},
+        {"values(1)", ",(1)", ""},
+        {"select 1", " union select 1", ""},
+        {"create table a(b int", ",b int", ")"},
+        {"grant a to b", ",b", ""},
+        {"select E'", "\\\\", "'"},
+        {"--", "x", "\n"},
+        {"/*", "x/*", ""},
+        {"select (", "(", ""},
     };
-    static const size_t lengths[] = {1, 10, 100, 300, 1000, 10000, 100000};
+    static const size_t lengths[] = {1, 10, 100, 300, 1000, 10000, 50000};
     Fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         for (size_t j = 0; j < ARRAY_LEN(lengths); j++) {
@@ -150,7 +168,8 @@ static void the_charge_covers_the_parser(void **state)
             size_t used;
             arena_reset(&f->arena);
             err_clear(&f->err);
-            (void)bridge_parse(NULL, &f->cx, BRIDGE_STATEMENTS, text, len, &list, &used);
+            Status st = bridge_parse(NULL, &f->cx, BRIDGE_STATEMENTS, text, len, &list, &used);
+            assert_true(st == ST_OK || st == ST_SYNTAX_ERROR || st == ST_STATEMENT_TOO_COMPLEX);
             if (used > parse_charge_bytes(text, len)) {
                 fail_msg("%s%s... (%zu bytes): used %zu, charged %zu", parts[i][0], parts[i][1], len, used,
                          parse_charge_bytes(text, len));

@@ -104,7 +104,8 @@ static void parameters_stand_only_where_postgresql_has_them(void **state)
         {"select extract($1 from x)", "42601", 16, "syntax error at or near \"$1\"", NULL},
     };
     expect_errors(*state, cases, ARRAY_LEN(cases));
-    (void)must_parse(*state, "select $1, cast($2 as date), $3::date, extract(year from $4), f($5), limit_ from t limit $6");
+    (void)must_parse(*state,
+                     "select $1, cast($2 as date), $3::date, extract(year from $4), f($5), limit_ from t limit $6");
 }
 
 static void the_text_must_be_utf8(void **state)
@@ -112,7 +113,8 @@ static void the_text_must_be_utf8(void **state)
     static const Case cases[] = {
         {"select '\xff'", "22021", 0, "invalid byte sequence for encoding \"UTF8\": 0xff", NULL},
         {"select '\xe2\x28\xa1'", "22021", 0, "invalid byte sequence for encoding \"UTF8\": 0xe2 0x28 0xa1", NULL},
-        {"select '\xf4\x90\x80\x80'", "22021", 0, "invalid byte sequence for encoding \"UTF8\": 0xf4 0x90 0x80 0x80", NULL},
+        {"select '\xf4\x90\x80\x80'", "22021", 0, "invalid byte sequence for encoding \"UTF8\": 0xf4 0x90 0x80 0x80",
+         NULL},
         {"select 1 -- \xc3", "22021", 0, "invalid byte sequence for encoding \"UTF8\": 0xc3", NULL},
     };
     expect_errors(*state, cases, ARRAY_LEN(cases));
@@ -170,8 +172,7 @@ static void long_identifiers_are_cut_with_a_notice(void **state)
     assert_int_equal(notices_of(f, "select " A60 "AaAa", &heard), 1);
     assert_int_equal(heard.level, PARSE_NOTICE);
     assert_string_equal(heard.last.sqlstate, "42622");
-    assert_string_equal(heard.last.message,
-                        "identifier \"" A60 "aaaa\" will be truncated to \"" A60 "aaa\"");
+    assert_string_equal(heard.last.message, "identifier \"" A60 "aaaa\" will be truncated to \"" A60 "aaa\"");
     assert_int_equal(notices_of(f, "select \"" A60 " \"\"A\"", &heard), 0);
     assert_int_equal(notices_of(f, "select \"" A60 " \"\"AB\"", &heard), 1);
     assert_string_equal(heard.last.message, "identifier \"" A60 " \"AB\" will be truncated to \"" A60 " \"A\"");

@@ -6,13 +6,15 @@
 
 static const char sql[] =
     "with recursive c (a) as (select 1 union all select a + 1 from c where a < 10) search depth first by a set b "
-    "select distinct on (a) x.a[1:2].b, count(*) filter (where a in (1, 2.5, 'x', b'01')) over (partition by a order by b "
+    "select distinct on (a) x.a[1:2].b, count(*) filter (where a in (1, 2.5, 'x', b'01')) over (partition by a order "
+    "by b "
     "rows between 1 preceding and current row), case when a then b else null end, cast($1 as numeric(3, 2)[]), "
     "a like b escape c, (select 1), exists (select 1), row(1, 2), current_date "
     "from t as x (y) left join u using (a), lateral f(1) with ordinality as g (h), rows from (i(1) as (j int)) "
     "where a = any (array[1, 2]) group by rollup (a, b) order by 1 limit 2 for update of t skip locked; "
     "insert into t (a, b.c) values (1, default) on conflict (a) do update set (a, b) = (select 1, 2) returning *; "
-    "create table t (a int primary key references u (b) on delete cascade, check (a > 0), exclude using gist (a with =)) "
+    "create table t (a int primary key references u (b) on delete cascade, check (a > 0), exclude using gist (a with "
+    "=)) "
     "partition by range (a); grant select (a) on t to public; drop function f(int), g; set search_path to a, 'b'; "
     "create publication p; copy t (a) from stdin with (format csv, force_quote (a))";
 

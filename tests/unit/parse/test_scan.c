@@ -11,7 +11,8 @@ static const char *tokens_of(Fixture *f, const char *sql)
     Scanner s = scan_begin(sql, strlen(sql));
     for (ScanToken t = scan_next(&s); t.kind != SCAN_END; t = scan_next(&s)) {
         size_t n = strlen(out);
-        (void)snprintf(out + n, sizeof out - n, "%s%c:%.*s", n > 0 ? " " : "", letters[t.kind], (int)t.len, sql + t.begin);
+        (void)snprintf(out + n, sizeof out - n, "%s%c:%.*s", n > 0 ? " " : "", letters[t.kind], (int)t.len,
+                       sql + t.begin);
     }
     const char *copy = arena_strdup(&f->arena, out);
     assert_non_null(copy);
@@ -47,8 +48,12 @@ static void what_is_open_is_told(void **state)
         const char *sql;
         ScanOpen open;
     } cases[] = {
-        {"'a", SCAN_OPEN_QUOTE},          {"E'a\\'", SCAN_OPEN_QUOTE},   {"\"a\"\"", SCAN_OPEN_DOUBLE_QUOTE},
-        {"$x$ a $y$", SCAN_OPEN_DOLLAR_QUOTE}, {"/* /* */", SCAN_OPEN_COMMENT}, {"U&'a", SCAN_OPEN_QUOTE},
+        {"'a", SCAN_OPEN_QUOTE},
+        {"E'a\\'", SCAN_OPEN_QUOTE},
+        {"\"a\"\"", SCAN_OPEN_DOUBLE_QUOTE},
+        {"$x$ a $y$", SCAN_OPEN_DOLLAR_QUOTE},
+        {"/* /* */", SCAN_OPEN_COMMENT},
+        {"U&'a", SCAN_OPEN_QUOTE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Scanner s = scan_begin(cases[i].sql, strlen(cases[i].sql));
@@ -121,7 +126,7 @@ static void literals_of_one_class_are_the_same(void **state)
 static void everything_else_is_different(void **state)
 {
     (void)state;
-    assert_false(same("select 2147483647", "select 2147483648"));  /* int4, int8 */
+    assert_false(same("select 2147483647", "select 2147483648"));   /* int4, int8 */
     assert_false(same("select -2147483648", "select -2147483649")); /* folded: int4, int8 */
     assert_false(same("select 9223372036854775807", "select 9223372036854775808"));
     assert_false(same("select -9223372036854775808", "select -9223372036854775809"));
@@ -200,7 +205,8 @@ static Status blank_constants(void *arg, AstNode *node)
 static void same_texts_have_the_same_tree(void **state)
 {
     static const char *const statements[] = {
-        "select a, -5, - 2147483648, 'x' || \"q\" from t where b in (1, 2.5, 'y') /* c */ and c between -1 and 3000000000",
+        "select a, -5, - 2147483648, 'x' || \"q\" from t where b in (1, 2.5, 'y') /* c */ and c between -1 and "
+        "3000000000",
         "insert into t values (1, 'a', default), (-9223372036854775808, $$b$$, 1e3)",
         "update t set a = a + 1, b = 'x' where c like 'y' escape 'z' and d > date '2020-01-01' - interval '1' day",
         "select a[1], f(x => 2), extract('year' from b), case when a = 1 then 'b' end from t limit 1 offset 2",

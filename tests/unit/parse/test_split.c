@@ -87,7 +87,7 @@ static void identifiers_are_quoted_where_needed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(semicolons_end_statements), TEST(unfinished_texts_say_what_is_open), TEST(function_bodies_are_whole),
+        TEST(semicolons_end_statements), TEST(unfinished_texts_say_what_is_open),   TEST(function_bodies_are_whole),
         TEST(keywords_are_found),        TEST(identifiers_are_quoted_where_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
