@@ -190,7 +190,7 @@ BTreeBytes bt_payload(const TestEntry *e, uint8_t *buf)
 
 /* ---- the model ---- */
 
-size_t model_find(const Model *m, const TestEntry *e, bool *out_exact)
+size_t btree_model_find(const Model *m, const TestEntry *e, bool *out_exact)
 {
     size_t lo = 0, hi = m->n;
     *out_exact = false;
@@ -207,10 +207,10 @@ size_t model_find(const Model *m, const TestEntry *e, bool *out_exact)
     return lo;
 }
 
-bool model_insert(Model *m, const TestEntry *e)
+bool btree_model_insert(Model *m, const TestEntry *e)
 {
     bool exact;
-    size_t at = model_find(m, e, &exact);
+    size_t at = btree_model_find(m, e, &exact);
     if (exact) {
         return false;
     }
@@ -224,10 +224,10 @@ bool model_insert(Model *m, const TestEntry *e)
     return true;
 }
 
-bool model_delete(Model *m, const TestEntry *e)
+bool btree_model_delete(Model *m, const TestEntry *e)
 {
     bool exact;
-    size_t at = model_find(m, e, &exact);
+    size_t at = btree_model_find(m, e, &exact);
     if (!exact) {
         return false;
     }
@@ -237,7 +237,7 @@ bool model_delete(Model *m, const TestEntry *e)
     return true;
 }
 
-void model_done(Model *m)
+void btree_model_done(Model *m)
 {
     for (size_t i = 0; i < m->n; i++) {
         bt_free(&m->v[i]);

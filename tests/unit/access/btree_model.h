@@ -79,10 +79,10 @@ typedef struct Model {
     size_t n, cap;
 } Model;
 /* Position of the first entry >= e. */
-size_t model_find(const Model *m, const TestEntry *e, bool *out_exact);
-bool model_insert(Model *m, const TestEntry *e); /* false: it is there */
-bool model_delete(Model *m, const TestEntry *e); /* false: it is not */
-void model_done(Model *m);
+size_t btree_model_find(const Model *m, const TestEntry *e, bool *out_exact);
+bool btree_model_insert(Model *m, const TestEntry *e); /* false: it is there */
+bool btree_model_delete(Model *m, const TestEntry *e); /* false: it is not */
+void btree_model_done(Model *m);
 
 /* ---- the tree against the model ---- */
 

@@ -119,7 +119,7 @@ static void check_lookup(BtFix *f, const Model *m, const TestEntry *e)
     bool more, exact;
     TestEntry first = *e;
     first.tid.v = 0;
-    size_t at = model_find(m, &first, &exact);
+    size_t at = btree_model_find(m, &first, &exact);
     size_t n = 0;
     while (at + n < m->n && m->v[at + n].key_len == e->key_len &&
            bytes_cmp(m->v[at + n].key, e->key, e->key_len) == 0) {
@@ -146,7 +146,7 @@ static void run_plan(const Plan *p, uint64_t seed)
         uint32_t percent = i < p->steps / 3 * 2 ? p->insert_percent : 100 - p->insert_percent;
         bt_random_entry(&r, p->kind, p->kind == KEYS_ASCENDING && percent > 50 ? i + 1 : p->space, p->payload, &e);
         if (rng_below(&r, 100) < percent) {
-            assert_int_equal(bt_insert(&f.cx, f.tree, &e), model_insert(&m, &e));
+            assert_int_equal(bt_insert(&f.cx, f.tree, &e), btree_model_insert(&m, &e));
         } else {
             if (m.n > 0 && rng_below(&r, 4) > 0) {
                 TestEntry victim = m.v[rng_below(&r, m.n)];
@@ -154,7 +154,7 @@ static void run_plan(const Plan *p, uint64_t seed)
                 e.key_len = victim.key_len;
                 e.tid = victim.tid;
             }
-            assert_int_equal(bt_delete(&f.cx, f.tree, &e, BTREE_PURGE), model_delete(&m, &e));
+            assert_int_equal(bt_delete(&f.cx, f.tree, &e, BTREE_PURGE), btree_model_delete(&m, &e));
         }
         if (i % 64 == 0) {
             check_lookup(&f, &m, &e);
@@ -177,12 +177,12 @@ static void run_plan(const Plan *p, uint64_t seed)
     while (m.n > 0) {
         TestEntry last = m.v[rng_below(&r, m.n)];
         assert_true(bt_delete(&f.cx, f.tree, &last, BTREE_PURGE));
-        (void)model_delete(&m, &last);
+        (void)btree_model_delete(&m, &last);
     }
     c = bt_verify(&f.cx, f.tree, true);
     print_message("# emptied: %llu leaves, height %u\n", (unsigned long long)c.leaf_pages, c.height);
     assert_int_equal(c.entries, 0);
-    model_done(&m);
+    btree_model_done(&m);
     bt_close(&f);
 }
 

@@ -300,7 +300,7 @@ static void faulty_close(Faulty *f)
     store_close(&f->cx, f->store, false);
     vfs_free(f->vfs);
     simdisk_free(f->disk);
-    model_done(&f->model);
+    btree_model_done(&f->model);
     budget_done(&f->root);
 }
 
@@ -330,7 +330,7 @@ static bool faulty_change(Faulty *f, Rng *r, bool grow)
             insert ? btree_insert(&f->cx, f->tree, (TxnId){7}, bt_key(&e), e.tid, bt_payload(&e, payload), NULL, &w)
                    : btree_delete(&f->cx, f->tree, (TxnId){7}, bt_key(&e), e.tid, &how, &w);
         if (st == ST_OK) {
-            assert_int_equal(w.done, insert ? model_insert(&f->model, &e) : model_delete(&f->model, &e));
+            assert_int_equal(w.done, insert ? btree_model_insert(&f->model, &e) : btree_model_delete(&f->model, &e));
             op_release_undo(f->store, insert ? w.undo_wal_bytes : 0);
             return true;
         }

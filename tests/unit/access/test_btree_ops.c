@@ -173,7 +173,7 @@ static void build_kind(KeyKind kind, uint32_t entries, bool payload)
     rng_seed(&r, 100 + (uint64_t)kind);
     for (uint32_t i = 0; i < entries; i++) {
         bt_random_entry(&r, kind, entries, payload, &e);
-        (void)model_insert(&m, &e);
+        (void)btree_model_insert(&m, &e);
     }
     bt_open(&f, 512);
     Source s = {.m = &m};
@@ -187,12 +187,12 @@ static void build_kind(KeyKind kind, uint32_t entries, bool payload)
                   (unsigned long long)c.leaf_pages, (unsigned long long)c.inner_pages, c.height);
     for (int i = 0; i < 500; i++) {
         bt_random_entry(&r, kind, entries + 1, payload, &e);
-        assert_int_equal(bt_insert(&f.cx, f.tree, &e), model_insert(&m, &e));
+        assert_int_equal(bt_insert(&f.cx, f.tree, &e), btree_model_insert(&m, &e));
     }
     bt_reopen(&f);
     bt_expect_equal(&f.cx, f.tree, &m);
     (void)bt_verify(&f.cx, f.tree, true);
-    model_done(&m);
+    btree_model_done(&m);
     bt_close(&f);
 }
 
