@@ -7,7 +7,7 @@ static unsigned below(Model *m, unsigned n)
     return (unsigned)rng_below(&m->rng, n);
 }
 
-HeapValue model_random(Model *m, unsigned width)
+HeapValue page_model_random(Model *m, unsigned width)
 {
     static const uint64_t edge[] = {0, 1, UINT64_MAX, UINT64_C(1) << 63, 127, 255, 65535, 1000000};
     HeapValue v = heap_null();
@@ -33,17 +33,17 @@ HeapValue model_random(Model *m, unsigned width)
     return v;
 }
 
-HeapValue model_value(Model *m, unsigned column)
+HeapValue page_model_value(Model *m, unsigned column)
 {
     const HeapColumn *col = &heap_newest(&m->shape)->columns[column];
     unsigned kind = below(m, 10);
-    return kind == 0 ? heap_null() : kind == 1 ? col->fill : model_random(m, col->width);
+    return kind == 0 ? heap_null() : kind == 1 ? col->fill : page_model_random(m, col->width);
 }
 
-void model_row(Model *m, HeapValue *out)
+void page_model_row(Model *m, HeapValue *out)
 {
     for (unsigned c = 0; c < m->n_columns; c++) {
-        out[c] = model_value(m, c);
+        out[c] = page_model_value(m, c);
     }
 }
 
@@ -52,7 +52,7 @@ static HeapColumn random_column(Model *m)
     HeapColumn col = {.width = (uint8_t)(1 + below(m, 6)), .fill = heap_null()};
     if (below(m, 2) == 0) {
         do {
-            col.fill = model_random(m, col.width);
+            col.fill = page_model_random(m, col.width);
         } while (col.fill.state == HEAP_OVERFLOW || (col.width == HEAP_STRING && col.fill.view.len > 300));
     }
     return col;
@@ -71,7 +71,7 @@ static HeapColumn *next_layout(Model *m, unsigned n_columns)
     return m->columns[i];
 }
 
-Model *model_new(uint64_t seed, unsigned n_columns, uint32_t string_max)
+Model *page_model_new(uint64_t seed, unsigned n_columns, uint32_t string_max)
 {
     Model *m = calloc(1, sizeof *m);
     rng_seed(&m->rng, seed);
@@ -96,7 +96,7 @@ Model *model_new(uint64_t seed, unsigned n_columns, uint32_t string_max)
     return m;
 }
 
-void model_free(Model *m)
+void page_model_free(Model *m)
 {
     for (unsigned t = 0; t < MODEL_TXNS; t++) {
         free(m->undo[t]);
@@ -110,7 +110,7 @@ void model_free(Model *m)
     free(m);
 }
 
-HeapPage model_open(Model *m)
+HeapPage page_model_open(Model *m)
 {
     HeapPage p;
     assert_int_equal(heap_open(m->page, &m->shape, &m->err, &p), ST_OK);
@@ -124,7 +124,7 @@ static void check_page(Model *m, const uint8_t *page)
     }
 }
 
-void model_apply(Model *m, const HeapData *d)
+void page_model_apply(Model *m, const HeapData *d)
 {
     uint8_t *exact = malloc(d->len); /* so that the sanitizer sees a read past the end */
     memcpy(exact, d->data, d->len);
@@ -135,13 +135,13 @@ void model_apply(Model *m, const HeapData *d)
     }
     assert_memory_equal(m->page, m->replica, PAGE_BYTES);
     check_page(m, m->page);
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     assert_true(heap_free_bytes(&p) >= m->reserved); /* H7 */
     m->counts[d->redo]++;
     free(exact);
 }
 
-void model_init_page(Model *m, unsigned capacity)
+void page_model_init_page(Model *m, unsigned capacity)
 {
     const HeapLayout *l = heap_newest(&m->shape);
     while (capacity == 0 || heap_arrays_at(l->n_columns, capacity) > PAGE_BODY_END - 4000) {
@@ -153,7 +153,7 @@ void model_init_page(Model *m, unsigned capacity)
     HeapInsert ins;
     heap_insert_begin_new(&ins, &m->shape, (PageId){7}, (ObjId){77}, 3, capacity, 1, m->buf);
     heap_insert_end(&ins);
-    model_apply(m, &ins.data);
+    page_model_apply(m, &ins.data);
     memset(m->rows, 0, HEAP_SLOTS_MAX * sizeof *m->rows);
 }
 
@@ -192,9 +192,9 @@ static void compare_row(Model *m, const HeapPage *p, unsigned slot)
     }
 }
 
-void model_compare(Model *m)
+void page_model_compare(Model *m)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     for (unsigned slot = 0; slot < p.n_slots; slot++) {
         compare_row(m, &p, slot);
     }
@@ -234,17 +234,17 @@ static void check_change(Model *m, const HeapInsert *ins, const HeapValue (*rows
     assert_int_equal(heap_change_row(&change, &m->err, &row), ST_END);
 }
 
-bool model_insert(Model *m, unsigned txn, unsigned n)
+bool page_model_insert(Model *m, unsigned txn, unsigned n)
 {
     static HeapValue rows[HEAP_SLOTS_MAX][MODEL_COLUMNS];
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     HeapInsert ins;
     uint32_t stamp = 1 + below(m, 3);
     Tid tids[HEAP_SLOTS_MAX];
     unsigned done = 0;
     heap_insert_begin(&ins, &p, m->reserved, stamp, m->buf);
     while (done < n && m->n_undo[txn] + done < MODEL_UNDO) {
-        model_row(m, rows[done]);
+        page_model_row(m, rows[done]);
         if (heap_insert_add(&ins, rows[done], &tids[done]) != HEAP_FITS) {
             break;
         }
@@ -255,7 +255,7 @@ bool model_insert(Model *m, unsigned txn, unsigned n)
     }
     heap_insert_end(&ins);
     check_change(m, &ins, (const HeapValue(*)[MODEL_COLUMNS])rows);
-    model_apply(m, &ins.data);
+    page_model_apply(m, &ins.data);
     for (unsigned i = 0; i < done; i++) {
         unsigned slot = tid_slot(tids[i]);
         ModelRow *row = &m->rows[slot];
@@ -273,7 +273,7 @@ bool model_insert(Model *m, unsigned txn, unsigned n)
 /* A row that the transaction may change; -1 = none found. */
 static int pick_row(Model *m, unsigned txn, bool deleted)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     for (unsigned tries = 0; tries < 20 && p.n_slots > 0; tries++) {
         unsigned slot = below(m, p.n_slots);
         const ModelRow *row = &m->rows[slot];
@@ -284,13 +284,13 @@ static int pick_row(Model *m, unsigned txn, bool deleted)
     return -1;
 }
 
-bool model_update(Model *m, unsigned txn)
+bool page_model_update(Model *m, unsigned txn)
 {
     int slot = pick_row(m, txn, false);
     if (slot < 0 || m->n_undo[txn] == MODEL_UNDO) {
         return false;
     }
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     const HeapLayout *l = heap_newest(&m->shape);
     uint16_t columns[MODEL_COLUMNS];
     HeapValue values[MODEL_COLUMNS];
@@ -298,7 +298,7 @@ bool model_update(Model *m, unsigned txn)
     for (unsigned c = 0; c < l->n_columns; c++) {
         if (!l->columns[c].dropped && below(m, 3) == 0) {
             columns[n] = (uint16_t)c;
-            values[n++] = model_value(m, c);
+            values[n++] = page_model_value(m, c);
         }
     }
     uint8_t *before = arena_alloc(&m->arena, heap_before_bytes_max(l, columns, n));
@@ -328,22 +328,22 @@ bool model_update(Model *m, unsigned txn)
     }
     m->reserved += freed;
     m->rows[slot].stamp = stamp;
-    model_apply(m, &data);
+    page_model_apply(m, &data);
     return true;
 }
 
 static void mark(Model *m, uint8_t redo, unsigned slot, uint32_t stamp)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     HeapData data;
     uint16_t slots[1] = {(uint16_t)slot};
     heap_mark_build(&p, redo, slots, &stamp, 1, m->buf, &data);
-    model_apply(m, &data);
+    page_model_apply(m, &data);
     m->rows[slot].deleted = redo == HEAP_REDO_MARK;
     m->rows[slot].stamp = stamp;
 }
 
-bool model_delete(Model *m, unsigned txn)
+bool page_model_delete(Model *m, unsigned txn)
 {
     int slot = pick_row(m, txn, false);
     if (slot < 0 || m->n_undo[txn] == MODEL_UNDO) {
@@ -354,7 +354,7 @@ bool model_delete(Model *m, unsigned txn)
     return true;
 }
 
-void model_commit(Model *m, unsigned txn)
+void page_model_commit(Model *m, unsigned txn)
 {
     for (unsigned i = 0; i < m->n_undo[txn]; i++) {
         m->reserved -= m->undo[txn][i].freed;
@@ -365,10 +365,10 @@ void model_commit(Model *m, unsigned txn)
 
 static void free_slots(Model *m, const uint16_t *slots, unsigned n)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     HeapData data;
     heap_free_build(&p, slots, n, m->buf, &data);
-    model_apply(m, &data);
+    page_model_apply(m, &data);
     for (unsigned i = 0; i < n; i++) {
         m->rows[slots[i]].used = false;
         m->rows[slots[i]].deleted = false;
@@ -378,12 +378,12 @@ static void free_slots(Model *m, const uint16_t *slots, unsigned n)
 }
 
 /* I: undoing an update fits, whatever happened to the page since. */
-void model_rollback(Model *m, unsigned txn)
+void page_model_rollback(Model *m, unsigned txn)
 {
     while (m->n_undo[txn] > 0) {
         const ModelUndo *u = &m->undo[txn][--m->n_undo[txn]];
         ModelRow *row = &m->rows[u->slot];
-        HeapPage p = model_open(m);
+        HeapPage p = page_model_open(m);
         if (u->kind == HEAP_REDO_INSERT) {
             free_slots(m, &u->slot, 1);
         } else if (u->kind == HEAP_REDO_MARK) {
@@ -396,7 +396,7 @@ void model_rollback(Model *m, unsigned txn)
             }
             row->stamp = u->stamp;
             memcpy(row->values, u->values, sizeof row->values);
-            model_apply(m, &data);
+            page_model_apply(m, &data);
         }
     }
     for (unsigned slot = 0; slot < HEAP_SLOTS_MAX; slot++) {
@@ -404,7 +404,7 @@ void model_rollback(Model *m, unsigned txn)
     }
 }
 
-void model_purge(Model *m)
+void page_model_purge(Model *m)
 {
     uint16_t slots[HEAP_SLOTS_MAX];
     unsigned n = 0;
@@ -418,20 +418,20 @@ void model_purge(Model *m)
     }
 }
 
-bool model_relayout(Model *m, unsigned capacity)
+bool page_model_relayout(Model *m, unsigned capacity)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     HeapData data;
     if (!heap_relayout_build(&p, capacity, m->reserved, m->buf, &data)) {
         return false;
     }
     assert_true(data.len <= heap_relayout_bytes_max(heap_newest(&m->shape)));
-    model_apply(m, &data);
+    page_model_apply(m, &data);
     return true;
 }
 
 /* ADD COLUMN: every row has the fill, without a page being touched. */
-bool model_add_column(Model *m)
+bool page_model_add_column(Model *m)
 {
     if (m->n_columns == MODEL_COLUMNS || m->shape.n_layouts == MODEL_LAYOUTS) {
         return false;
@@ -451,7 +451,7 @@ bool model_add_column(Model *m)
     return true;
 }
 
-bool model_drop_column(Model *m)
+bool page_model_drop_column(Model *m)
 {
     unsigned open = 0;
     for (unsigned t = 0; t < MODEL_TXNS; t++) {
@@ -464,28 +464,28 @@ bool model_drop_column(Model *m)
     return true;
 }
 
-void model_step(Model *m)
+void page_model_step(Model *m)
 {
     unsigned txn = below(m, MODEL_TXNS);
     unsigned kind = below(m, 100);
     if (kind < 25) {
-        (void)model_insert(m, txn, 1 + (below(m, 10) == 0 ? below(m, 300) : 0));
+        (void)page_model_insert(m, txn, 1 + (below(m, 10) == 0 ? below(m, 300) : 0));
     } else if (kind < 70) {
-        (void)model_update(m, txn);
+        (void)page_model_update(m, txn);
     } else if (kind < 78) {
-        (void)model_delete(m, txn);
+        (void)page_model_delete(m, txn);
     } else if (kind < 84) {
-        model_commit(m, txn);
+        page_model_commit(m, txn);
     } else if (kind < 90) {
-        model_rollback(m, txn);
+        page_model_rollback(m, txn);
     } else if (kind < 93) {
-        model_purge(m);
+        page_model_purge(m);
     } else if (kind < 96) {
-        HeapPage p = model_open(m);
-        (void)model_relayout(m, below(m, 2) == 0 ? 0 : p.n_slots + below(m, 100));
+        HeapPage p = page_model_open(m);
+        (void)page_model_relayout(m, below(m, 2) == 0 ? 0 : p.n_slots + below(m, 100));
     } else if (kind < 97) {
-        (void)model_add_column(m);
+        (void)page_model_add_column(m);
     } else if (kind == 97) {
-        (void)model_drop_column(m);
+        (void)page_model_drop_column(m);
     }
 }

@@ -62,25 +62,25 @@ typedef struct Model {
     uint64_t counts[32];
 } Model;
 
-Model *model_new(uint64_t seed, unsigned n_columns, uint32_t string_max);
-void model_free(Model *m);
-HeapValue model_value(Model *m, unsigned column); /* of the newest layout */
-HeapValue model_random(Model *m, unsigned width);
-void model_row(Model *m, HeapValue *out);
-void model_init_page(Model *m, unsigned capacity); /* 0: random */
-HeapPage model_open(Model *m);
-void model_apply(Model *m, const HeapData *d);
-void model_compare(Model *m); /* every row, every column */
-bool model_insert(Model *m, unsigned txn, unsigned n);
-bool model_update(Model *m, unsigned txn);
-bool model_delete(Model *m, unsigned txn);
-void model_commit(Model *m, unsigned txn);
-void model_rollback(Model *m, unsigned txn);
-void model_purge(Model *m);
-bool model_relayout(Model *m, unsigned capacity);
-bool model_add_column(Model *m);
-bool model_drop_column(Model *m);
+Model *page_model_new(uint64_t seed, unsigned n_columns, uint32_t string_max);
+void page_model_free(Model *m);
+HeapValue page_model_value(Model *m, unsigned column); /* of the newest layout */
+HeapValue page_model_random(Model *m, unsigned width);
+void page_model_row(Model *m, HeapValue *out);
+void page_model_init_page(Model *m, unsigned capacity); /* 0: random */
+HeapPage page_model_open(Model *m);
+void page_model_apply(Model *m, const HeapData *d);
+void page_model_compare(Model *m); /* every row, every column */
+bool page_model_insert(Model *m, unsigned txn, unsigned n);
+bool page_model_update(Model *m, unsigned txn);
+bool page_model_delete(Model *m, unsigned txn);
+void page_model_commit(Model *m, unsigned txn);
+void page_model_rollback(Model *m, unsigned txn);
+void page_model_purge(Model *m);
+bool page_model_relayout(Model *m, unsigned capacity);
+bool page_model_add_column(Model *m);
+bool page_model_drop_column(Model *m);
 /* One random step of all of the above. */
-void model_step(Model *m);
+void page_model_step(Model *m);
 
 #endif

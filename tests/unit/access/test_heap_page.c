@@ -12,23 +12,23 @@ static void rows_survive_random_transactions(void **state)
     uint64_t counts[32] = {0};
     for (uint64_t seed = 1; seed <= 60; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(seed, 1 + (unsigned)(seed % 9), seed % 3 == 0 ? 2048 : 200);
-        model_init_page(m, 0);
+        Model *m = page_model_new(seed, 1 + (unsigned)(seed % 9), seed % 3 == 0 ? 2048 : 200);
+        page_model_init_page(m, 0);
         for (unsigned i = 0; i < 400; i++) {
-            model_step(m);
+            page_model_step(m);
             if (i % 16 == 0) {
-                model_compare(m);
+                page_model_compare(m);
             }
         }
         for (unsigned t = 0; t < MODEL_TXNS; t++) {
-            model_rollback(m, t);
+            page_model_rollback(m, t);
         }
         assert_int_equal(m->reserved, 0);
-        model_compare(m);
+        page_model_compare(m);
         for (unsigned i = 0; i < 32; i++) {
             counts[i] += m->counts[i];
         }
-        model_free(m);
+        page_model_free(m);
     }
     for (unsigned kind = HEAP_REDO_INIT; kind <= HEAP_REDO_RELAYOUT; kind++) {
         print_message("# redo %u: %llu\n", kind, (unsigned long long)counts[kind]);
@@ -46,35 +46,35 @@ static void rollback_always_fits(void **state)
     unsigned attacks = 0;
     for (uint64_t seed = 1; seed <= 40; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(1000 + seed, 3 + (unsigned)(seed % 6), 400);
-        model_init_page(m, 8 + (unsigned)(seed % 60));
-        while (model_insert(m, 0, 1)) {
+        Model *m = page_model_new(1000 + seed, 3 + (unsigned)(seed % 6), 400);
+        page_model_init_page(m, 8 + (unsigned)(seed % 60));
+        while (page_model_insert(m, 0, 1)) {
         }
-        model_commit(m, 0);
+        page_model_commit(m, 0);
         uint32_t string_max = m->string_max;
         for (unsigned round = 0; round < 3; round++) {
             m->string_max = 4; /* shrink */
             for (unsigned i = 0; i < 200; i++) {
-                (void)model_update(m, 1);
+                (void)page_model_update(m, 1);
             }
             attacks += m->reserved > 500;
             m->string_max = string_max;
             for (unsigned i = 0; i < 300; i++) {
-                (void)model_insert(m, 2, 1);
-                (void)model_update(m, 2);
-                (void)model_relayout(m, 0);
+                (void)page_model_insert(m, 2, 1);
+                (void)page_model_update(m, 2);
+                (void)page_model_relayout(m, 0);
             }
             if (round == 1) {
-                model_commit(m, 2);
+                page_model_commit(m, 2);
             } else {
-                model_rollback(m, 1);
-                model_rollback(m, 2);
+                page_model_rollback(m, 1);
+                page_model_rollback(m, 2);
             }
-            model_compare(m);
+            page_model_compare(m);
         }
-        model_rollback(m, 1);
-        model_compare(m);
-        model_free(m);
+        page_model_rollback(m, 1);
+        page_model_compare(m);
+        page_model_free(m);
     }
     assert_true(attacks > 20);
 }
@@ -83,44 +83,44 @@ static void rollback_always_fits(void **state)
 static void stamps_are_kept_once_while_they_agree(void **state)
 {
     (void)state;
-    Model *m = model_new(5, 2, 10);
-    model_init_page(m, 100);
-    HeapPage p = model_open(m);
+    Model *m = page_model_new(5, 2, 10);
+    page_model_init_page(m, 100);
+    HeapPage p = page_model_open(m);
     HeapInsert ins;
     HeapValue row[MODEL_COLUMNS];
     Tid tid;
     heap_insert_begin(&ins, &p, 0, 42, m->buf);
     for (unsigned i = 0; i < 50; i++) {
-        model_row(m, row);
+        page_model_row(m, row);
         assert_int_equal(heap_insert_add(&ins, row, &tid), HEAP_FITS);
     }
     heap_insert_end(&ins);
-    model_apply(m, &ins.data);
+    page_model_apply(m, &ins.data);
     assert_true((heap_head_const(m->page)->flags & HEAP_UNIFORM) != 0);
     uint16_t slot = 7;
     uint32_t stamp = 43;
     HeapData data;
-    p = model_open(m);
+    p = page_model_open(m);
     heap_mark_build(&p, HEAP_REDO_MARK, &slot, &stamp, 1, m->buf, &data);
-    model_apply(m, &data);
-    p = model_open(m);
+    page_model_apply(m, &data);
+    p = page_model_open(m);
     assert_int_equal(heap_row(&p, 6).stamp, 42);
     assert_int_equal(heap_row(&p, 7).stamp, 43);
-    model_free(m);
+    page_model_free(m);
 }
 
 /* ADD COLUMN with a long default: pages are not touched until a row differs, and then hold the default once. */
 static void a_long_fill_is_kept_once(void **state)
 {
     (void)state;
-    Model *m = model_new(1, 1, 10);
+    Model *m = page_model_new(1, 1, 10);
     char text[1000];
     memset(text, 'f', sizeof text);
     m->columns[0][0] = (HeapColumn){.width = HEAP_W8, .fill = heap_null()};
     m->columns[0][1] = (HeapColumn){.width = HEAP_STRING, .fill = heap_string(text, sizeof text)};
     HeapLayout two = {.id = 11, .n_columns = 2, .columns = m->columns[0]};
-    model_init_page(m, 100);
-    HeapPage p = model_open(m);
+    page_model_init_page(m, 100);
+    HeapPage p = page_model_open(m);
     HeapInsert ins;
     Tid tid;
     heap_insert_begin(&ins, &p, 0, 1, m->buf);
@@ -129,24 +129,24 @@ static void a_long_fill_is_kept_once(void **state)
         assert_int_equal(heap_insert_add(&ins, row, &tid), HEAP_FITS);
     }
     heap_insert_end(&ins);
-    model_apply(m, &ins.data);
+    page_model_apply(m, &ins.data);
     m->layouts[m->shape.n_layouts++] = &two;
     /* The page lacks the column: an update of it asks for a re-layout, an update to the fill does not. */
     HeapData data;
     uint32_t freed;
     uint16_t column = 1;
     HeapValue value = heap_string("x", 1);
-    p = model_open(m);
+    p = page_model_open(m);
     assert_int_equal(heap_update_build(&p, 5, &column, &two.columns[1].fill, 1, 0, 2, m->buf, &data, &freed),
                      HEAP_FITS);
     assert_int_equal(heap_update_build(&p, 5, &column, &value, 1, 0, 2, m->buf, &data, &freed), HEAP_NEEDS_LAYOUT);
     assert_true(heap_relayout_build(&p, 0, 0, m->buf, &data));
-    model_apply(m, &data);
-    p = model_open(m);
+    page_model_apply(m, &data);
+    p = page_model_open(m);
     uint32_t free_before = heap_free_bytes(&p);
     assert_int_equal(heap_update_build(&p, 5, &column, &value, 1, 0, 2, m->buf, &data, &freed), HEAP_FITS);
-    model_apply(m, &data);
-    p = model_open(m);
+    page_model_apply(m, &data);
+    p = page_model_open(m);
     assert_int_equal(free_before - heap_free_bytes(&p), heap_array_bytes(HEAP_STRING, 100) + sizeof text);
     char strings[PAGE_BYTES];
     for (unsigned slot = 0; slot < 100; slot++) {
@@ -154,7 +154,7 @@ static void a_long_fill_is_kept_once(void **state)
         assert_int_equal(heap_read(&p, slot, &column, 1, strings, &m->err, &v), ST_OK);
         assert_true(heap_value_eq(HEAP_STRING, &v, slot == 5 ? &value : &two.columns[1].fill));
     }
-    model_free(m);
+    page_model_free(m);
 }
 
 /* Long strings, then long enough ones in order of length, go to overflow; a row that cannot fit is refused. */
@@ -225,7 +225,7 @@ static void damage(Rng *rng, uint8_t *p, size_t len)
 /* One record of each kind that fits the page. */
 static unsigned sample_records(Model *m, WalPage *out)
 {
-    HeapPage p = model_open(m);
+    HeapPage p = page_model_open(m);
     unsigned n = 0;
     HeapData data[6];
     uint8_t *bufs[6];
@@ -237,7 +237,7 @@ static unsigned sample_records(Model *m, WalPage *out)
     Tid tid;
     heap_insert_begin(&ins, &p, 0, 9, bufs[0]);
     for (unsigned i = 0; i < 3; i++) {
-        model_row(m, row);
+        page_model_row(m, row);
         (void)!heap_insert_add(&ins, row, &tid);
     }
     if (ins.n_rows > 0) {
@@ -252,7 +252,7 @@ static unsigned sample_records(Model *m, WalPage *out)
         uint16_t columns[MODEL_COLUMNS];
         uint32_t freed;
         uint32_t stamp = 3;
-        model_row(m, row);
+        page_model_row(m, row);
         for (unsigned c = 0; c < m->n_columns; c++) {
             columns[c] = (uint16_t)c;
         }
@@ -307,10 +307,10 @@ static void damaged_records_and_pages_do_no_harm(void **state)
     Copy copy = {aligned_alloc(4096, PAGE_BYTES), aligned_alloc(4096, PAGE_BYTES)};
     for (uint64_t seed = 1; seed <= 40; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(2000 + seed, 1 + (unsigned)(seed % 8), 200);
-        model_init_page(m, 0);
+        Model *m = page_model_new(2000 + seed, 1 + (unsigned)(seed % 8), 200);
+        page_model_init_page(m, 0);
         for (unsigned i = 0; i < 60; i++) {
-            model_step(m);
+            page_model_step(m);
         }
         WalPage records[8];
         unsigned n = sample_records(m, records);
@@ -344,7 +344,7 @@ static void damaged_records_and_pages_do_no_harm(void **state)
             free(good);
             free(heap_unconst(records[i].data));
         }
-        model_free(m);
+        page_model_free(m);
     }
     free(copy.page);
     free(copy.before);

@@ -193,7 +193,7 @@ static HeapPredicate random_predicate(Model *m, Ctx *cx, HeapValue *in, HeapLike
         do {
             /* Often a value of the page, so that something is found. */
             const ModelRow *row = &m->rows[rng_below(&m->rng, 50)];
-            in[i] = row->used && rng_below(&m->rng, 2) == 0 ? row->values[c] : model_random(m, width);
+            in[i] = row->used && rng_below(&m->rng, 2) == 0 ? row->values[c] : page_model_random(m, width);
         } while (in[i].state != HEAP_PRESENT);
     }
     pred.value = in[0];
@@ -218,14 +218,14 @@ static void filters_agree_with_naive_evaluation(void **state)
     unsigned decided = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(seed + 500, 1 + (unsigned)(seed % 7), 60);
+        Model *m = page_model_new(seed + 500, 1 + (unsigned)(seed % 7), 60);
         Ctx cx;
         ctx_init(&cx, &m->err, &m->budget, &m->arena);
-        model_init_page(m, 0);
+        page_model_init_page(m, 0);
         for (unsigned i = 0; i < 120; i++) {
-            model_step(m);
+            page_model_step(m);
         }
-        HeapPage p = model_open(m);
+        HeapPage p = page_model_open(m);
         const HeapLayout *l = heap_newest(&m->shape);
         for (unsigned round = 0; round < 200; round++) {
             HeapPredicate preds[2];
@@ -277,7 +277,7 @@ static void filters_agree_with_naive_evaluation(void **state)
                 selected += want;
             }
         }
-        model_free(m);
+        page_model_free(m);
     }
     print_message("# selected %u, rechecked %u, decided in overflow %u\n", selected, rechecked, decided);
     assert_true(selected > 1000 && rechecked > 20 && decided > 20);
@@ -334,12 +334,12 @@ static void copies_agree_with_single_reads(void **state)
     unsigned all = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(seed + 900, 1 + (unsigned)(seed % 7), 300);
-        model_init_page(m, 0);
+        Model *m = page_model_new(seed + 900, 1 + (unsigned)(seed % 7), 300);
+        page_model_init_page(m, 0);
         for (unsigned i = 0; i < (seed % 4 == 0 ? 2 : 150); i++) {
-            (void)(seed % 4 == 0 ? model_insert(m, 0, 2000) : (model_step(m), true));
+            (void)(seed % 4 == 0 ? page_model_insert(m, 0, 2000) : (page_model_step(m), true));
         }
-        HeapPage p = model_open(m);
+        HeapPage p = page_model_open(m);
         const HeapLayout *l = heap_newest(&m->shape);
         for (unsigned round = 0; round < 8; round++) {
             HeapSelection sel;
@@ -391,7 +391,7 @@ static void copies_agree_with_single_reads(void **state)
             }
             free(batch.strings);
         }
-        model_free(m);
+        page_model_free(m);
     }
     assert_true(all > 20);
 }
@@ -403,12 +403,12 @@ static void scans_survive_damage(void **state)
     uint8_t *page = aligned_alloc(4096, PAGE_BYTES);
     for (uint64_t seed = 1; seed <= 30; seed++) {
         print_message("# seed %llu\n", (unsigned long long)seed);
-        Model *m = model_new(seed + 1500, 1 + (unsigned)(seed % 7), 100);
+        Model *m = page_model_new(seed + 1500, 1 + (unsigned)(seed % 7), 100);
         Ctx cx;
         ctx_init(&cx, &m->err, &m->budget, &m->arena);
-        model_init_page(m, 0);
+        page_model_init_page(m, 0);
         for (unsigned i = 0; i < 60; i++) {
-            model_step(m);
+            page_model_step(m);
         }
         const HeapLayout *l = heap_newest(&m->shape);
         void *data = aligned_alloc(16, HEAP_SLOTS_MAX * 16);
@@ -447,7 +447,7 @@ static void scans_survive_damage(void **state)
         }
         free(data);
         free(strings);
-        model_free(m);
+        page_model_free(m);
     }
     free(page);
 }
