@@ -148,13 +148,13 @@ typedef struct LockHoldList {
 typedef struct LockWaiter {
     LockOwner *prev; /* in the queue, towards its head */
     LockOwner *next;
-    Lock *lock;      /* NULL = a transaction's end, or nothing */
-    LockHold *hold;  /* becomes the granted one, so that granting cannot fail */
+    Lock *lock;     /* NULL = a transaction's end, or nothing */
+    LockHold *hold; /* becomes the granted one, so that granting cannot fail */
     LockTag tag;
     LockMode mode;
-    LockMask held;   /* modes that the waiter holds on `lock` already */
+    LockMask held; /* modes that the waiter holds on `lock` already */
     bool queued;
-    uint64_t seq;    /* names the wait: no other one of any owner has it */
+    uint64_t seq; /* names the wait: no other one of any owner has it */
     int64_t since_wall_us;
 } LockWaiter;
 

@@ -46,7 +46,7 @@ typedef struct Graph {
     int64_t self;
     int64_t first; /* the queue of nodes to expand */
     int64_t last;
-    int64_t closing; /* the node met from which self was met again, or NO_NODE */
+    int64_t closing;    /* the node met from which self was met again, or NO_NODE */
     VEC(int64_t) cycle; /* self first */
 } Graph;
 

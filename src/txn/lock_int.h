@@ -20,9 +20,9 @@
 enum {
     LOCK_PARTITIONS = 64, /* the top bits of a tag's hash */
     LOCK_PARTITION_SHIFT = 58,
-    LOCK_SHARDS = 32,         /* of the registry of owners */
-    LOCK_TXN_BUCKETS = 1024,  /* waiters for the end of transactions, by id */
-    LOCK_SPARE_LOCKS = 32,    /* free ones that a partition keeps */
+    LOCK_SHARDS = 32,        /* of the registry of owners */
+    LOCK_TXN_BUCKETS = 1024, /* waiters for the end of transactions, by id */
+    LOCK_SPARE_LOCKS = 32,   /* free ones that a partition keeps */
     LOCK_SPARE_HOLDS = 64,
     LOCK_FIRST_BUCKETS = 16,
     LOCK_CACHE_LINE = 64,
@@ -44,9 +44,9 @@ struct LockHold {
     LockHold *lock_next;
 
     uint64_t hash;
-    LockHold *chain;               /* in the owner's table */
+    LockHold *chain;              /* in the owner's table */
     uint64_t counts[LOCK_SCOPES]; /* acquisitions; listed in a scope while above 0 */
-    uint64_t acquired;             /* LockOwner.acquired when the transaction scope got it */
+    uint64_t acquired;            /* LockOwner.acquired when the transaction scope got it */
     struct {
         LockHold *prev;
         LockHold *next;
@@ -72,7 +72,7 @@ typedef struct LockPartition {
     Lock **buckets;
     size_t bucket_count; /* power of two */
     size_t lock_count;
-    Lock *spare_locks; /* by chain */
+    Lock *spare_locks;     /* by chain */
     LockHold *spare_holds; /* by chain */
     unsigned spare_lock_count;
     unsigned spare_hold_count;
@@ -99,10 +99,10 @@ struct LockManager {
     _Atomic bool log_waits;
     int64_t poll_us;
     _Atomic uint64_t next_serial;
-    _Atomic uint64_t waits; /* so far; numbers them too */
+    _Atomic uint64_t waits;                                    /* so far; numbers them too */
     _Atomic uint64_t deadlocks, timeouts, searches, retracted; /* LockStats */
-    Mutex graph;         /* RANK_LOCK_GRAPH: one search at a time */
-    uint64_t graph_pass; /* guarded by graph */
+    Mutex graph;                                               /* RANK_LOCK_GRAPH: one search at a time */
+    uint64_t graph_pass;                                       /* guarded by graph */
     LockPartition partitions[LOCK_PARTITIONS];
     LockShard shards[LOCK_SHARDS];
     LockTxnBucket txn_buckets[LOCK_TXN_BUCKETS];
@@ -133,8 +133,8 @@ Lock *lock_find_locked(const LockPartition *p, const LockTag *tag, uint64_t hash
  * The lock, made if need be, and a hold of it for `owner` that is not yet granted. false = no memory, nothing changed.
  * Whoever does not grant or queue the hold gives both back with lock_drop_locked.
  */
-MUST_CHECK bool lock_prepare_locked(LockManager *mgr, LockOwner *owner, const LockTag *tag, uint64_t hash, LockMode mode,
-                                    LockHold **out_hold);
+MUST_CHECK bool lock_prepare_locked(LockManager *mgr, LockOwner *owner, const LockTag *tag, uint64_t hash,
+                                    LockMode mode, LockHold **out_hold);
 /* Frees a hold that is neither granted nor queued, and its lock if nobody else needs it. */
 void lock_drop_locked(LockManager *mgr, LockHold *hold);
 void lock_grant_locked(LockHold *hold);
@@ -200,6 +200,7 @@ STATUS lock_search(Ctx *cx, LockOwner *self, bool *out_again);
  * before it. false = that wait is over. Not for waits for transactions.
  */
 bool lock_each_blocker(LockManager *mgr, const LockOwner *waiter, uint64_t seq, const LockTag *tag,
-                       void (*fn)(void *arg, const LockOwner *waiter, const LockOwner *blocker, bool queued), void *arg);
+                       void (*fn)(void *arg, const LockOwner *waiter, const LockOwner *blocker, bool queued),
+                       void *arg);
 
 #endif

@@ -15,8 +15,8 @@ static const LockMask CONFLICTS[LOCK_MODE_END] = {
     [LOCK_ROW_SHARE] = BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
     [LOCK_ROW_EXCLUSIVE] =
         BIT(LOCK_SHARE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) | BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
-    [LOCK_SHARE_UPDATE_EXCLUSIVE] = BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_SHARE) |
-                                    BIT(LOCK_SHARE_ROW_EXCLUSIVE) | BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_SHARE_UPDATE_EXCLUSIVE] = BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_SHARE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) |
+                                    BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
     [LOCK_SHARE] = BIT(LOCK_ROW_EXCLUSIVE) | BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) |
                    BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
     [LOCK_SHARE_ROW_EXCLUSIVE] = BIT(LOCK_ROW_EXCLUSIVE) | BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_SHARE) |
@@ -70,16 +70,12 @@ const char *lock_tag_text(const LockTag *tag, char *buf, size_t bytes)
     const uint64_t *f = tag->field;
     Tid tid = {f[2]};
     switch (tag->kind) {
-    case LOCK_KIND_TABLE:
-        snprintf(buf, bytes, "relation %" PRIu64 " of database %" PRIu64, f[1], f[0]);
-        return buf;
+    case LOCK_KIND_TABLE: snprintf(buf, bytes, "relation %" PRIu64 " of database %" PRIu64, f[1], f[0]); return buf;
     case LOCK_KIND_ROW:
         snprintf(buf, bytes, "tuple (%" PRIu64 ",%u) of relation %" PRIu64 " of database %" PRIu64, tid_page(tid).v,
                  tid_slot(tid) + 1, f[1], f[0]);
         return buf;
-    case LOCK_KIND_TRANSACTION:
-        snprintf(buf, bytes, "transaction %" PRIu64, f[0]);
-        return buf;
+    case LOCK_KIND_TRANSACTION: snprintf(buf, bytes, "transaction %" PRIu64, f[0]); return buf;
     case LOCK_KIND_OBJECT:
         snprintf(buf, bytes, "object %" PRIu64 " of class %" PRIu64 " of database %" PRIu64, f[2], f[1], f[0]);
         return buf;

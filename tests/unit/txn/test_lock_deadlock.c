@@ -224,6 +224,61 @@ static void test_a_cycle_that_falls_apart_needs_no_victim(void **state)
     under_scheduler(play_once, &p, 300);
 }
 
+/*
+ * The cycle is gone when the search has found it, and back, through another wait, when it is confirmed: that is not the
+ * cycle that was found. (The next search finds the new one.)
+ */
+static void renewed_searcher(Actor *a)
+{
+    sync_hooks_enter(a->world->arg);
+    CHECK(take(a, table(0), LOCK_EXCLUSIVE) == ST_OK);
+    at_ms(a, 10);
+    CHECK(take(a, table(1), LOCK_EXCLUSIVE) == ST_DEADLOCK_DETECTED);
+    CHECK(lockmgr_stats(a->world->mgr).retracted == 1);
+    lock_release_all(&a->owner);
+    sync_hooks_enter(NULL);
+}
+
+static void renewed_partner(Actor *a)
+{
+    LockTag t = table(0);
+    CHECK(take(a, table(1), LOCK_EXCLUSIVE) == ST_OK);
+    at_ms(a, 20);
+    CHECK(lock_acquire(&a->cx, &a->owner, &t, LOCK_EXCLUSIVE, LOCK_WAIT, 1000 * 1000) == ST_LOCK_NOT_AVAILABLE);
+    at_ms(a, 1030);
+    CHECK(take(a, table(0), LOCK_EXCLUSIVE) == ST_OK);
+    lock_release_all(&a->owner);
+}
+
+static void dawdle(void *arg)
+{
+    (void)arg;
+    os_sleep_us(30 * 1000); /* from 1010 to 1040 */
+}
+
+static void play_renewed(void *arg)
+{
+    (void)arg;
+    World *w = calloc(1, sizeof *w);
+    SyncHooks *hooks = sync_hooks_new();
+    CHECK(w != NULL);
+    world_init(w, 2, &(LockConfig){0});
+    sync_hooks_set(hooks, "lock.graph.before_confirm", dawdle, NULL);
+    w->arg = hooks;
+    w->actors[0].story = renewed_searcher;
+    w->actors[1].story = renewed_partner;
+    world_run(w);
+    world_done(w);
+    sync_hooks_free(hooks);
+    free(w);
+}
+
+static void test_a_renewed_wait_is_another_edge(void **state)
+{
+    (void)state;
+    under_scheduler(play_renewed, NULL, 10);
+}
+
 /* ---- no cycle, no victim ---- */
 
 /* A chain: i waits for i + 1, the last one takes its time. */
@@ -310,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_two_upgrades_meet_at_once),
         cmocka_unit_test(test_searches_at_the_same_moment_take_one_victim),
         cmocka_unit_test(test_a_cycle_that_falls_apart_needs_no_victim),
+        cmocka_unit_test(test_a_renewed_wait_is_another_edge),
         cmocka_unit_test(test_a_chain_is_no_cycle),
         cmocka_unit_test(test_a_search_without_memory_is_repeated),
     };

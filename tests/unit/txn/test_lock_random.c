@@ -55,11 +55,22 @@ static bool reaches(const World *w, const Actor *from, const Actor *to, unsigned
     return false;
 }
 
-/* A cycle has been confirmed: it must be there. */
-static void on_confirmed(void *arg)
+/*
+ * A search has found a cycle and will confirm it. What it then confirms must have been there at this moment, even if
+ * timeouts tear it apart while it is being confirmed.
+ */
+static _Thread_local bool cycle_was_there;
+
+static void on_found(void *arg)
 {
     unsigned visited = 0;
-    CHECK(reaches(arg, me, me, &visited));
+    cycle_was_there = reaches(arg, me, me, &visited);
+}
+
+static void on_confirmed(void *arg)
+{
+    (void)arg;
+    CHECK(cycle_was_there);
     proven++;
 }
 
@@ -99,8 +110,8 @@ static void step_acquire(Actor *a, Rng *rng, bool timeouts)
     int64_t timeout_us = timeouts && rng_below(rng, 2) == 0 ? (int64_t)rng_below(rng, 8000) : -1;
     bool had = lock_held(&a->owner, &wanted_tag, wanted_mode);
     err_clear(&a->err);
-    Status st = (session ? lock_acquire_session : lock_acquire)(&a->cx, &a->owner, &wanted_tag, wanted_mode, wait,
-                                                                timeout_us);
+    Status st =
+        (session ? lock_acquire_session : lock_acquire)(&a->cx, &a->owner, &wanted_tag, wanted_mode, wait, timeout_us);
     CHECK(lock_held(&a->owner, &wanted_tag, wanted_mode) == (st == ST_OK || had));
     CHECK(!had || st == ST_OK);
     switch (st) {
@@ -180,10 +191,9 @@ static void run_load(void *arg)
         w->actors[i].story = random_story;
     }
     SyncHooks *hooks = sync_hooks_new();
-    if (!load->timeouts) { /* with timeouts a true cycle may be gone a moment later */
-        sync_hooks_set(hooks, "lock.graph.confirmed", on_confirmed, w);
-        sync_hooks_set(hooks, "lock.deadlock_at_once", on_deadlock_at_once, w);
-    }
+    sync_hooks_set(hooks, "lock.graph.before_confirm", on_found, w);
+    sync_hooks_set(hooks, "lock.graph.confirmed", on_confirmed, w);
+    sync_hooks_set(hooks, "lock.deadlock_at_once", on_deadlock_at_once, w);
     sync_hooks_enter(hooks);
     world_run(w);
     sync_hooks_enter(NULL);
@@ -254,8 +264,7 @@ static Status free_step(Free *f, Actor *a, LockOwner *owner, Rng *rng)
         Query q = {.slot = &f->slots[rng_below(rng, THREADS)]};
         q.txn = atomic_load(&q.slot->txn);
         bool own = q.slot == &f->slots[a->index];
-        return own || q.txn == 0 ? ST_OK
-                                 : lock_wait_txn(&a->cx, owner, (TxnId){q.txn}, slot_runs, &q, timeout_us);
+        return own || q.txn == 0 ? ST_OK : lock_wait_txn(&a->cx, owner, (TxnId){q.txn}, slot_runs, &q, timeout_us);
     }
     LockTag tag = table(rng_below(rng, 6));
     static const LockMode MODES[] = {LOCK_ACCESS_SHARE, LOCK_ROW_EXCLUSIVE, LOCK_ROW_EXCLUSIVE, LOCK_SHARE,
@@ -273,6 +282,7 @@ static void free_transaction(Free *f, Actor *a, Rng *rng)
     atomic_store_explicit(&f->slots[a->index].txn, id, memory_order_seq_cst);
     for (int i = 0; i < 6; i++) {
         Status st = free_step(f, a, &owner, rng);
+        os_yield(); /* so that transactions overlap on however few processors */
         if (st != ST_OK) {
             CHECK(st == ST_DEADLOCK_DETECTED || st == ST_LOCK_NOT_AVAILABLE);
             break;

@@ -3,6 +3,7 @@
  * milliseconds, played under the deterministic scheduler with several seeds.
  */
 #include "test_lock_fixture.h"
+#include "txn/lock_int.h"
 
 static void sleep_ms(int64_t ms)
 {
@@ -53,6 +54,45 @@ static void test_nobody_overtakes_a_waiter_he_conflicts_with(void **state)
 {
     (void)state;
     play((Play){.n_actors = 5, .stories = {fifo_holder, fifo_writer, fifo_reader, fifo_reader, fifo_passer}});
+}
+
+/* A release lets nobody past a waiter whom another holder still keeps. */
+static void two_holders_first(Actor *a)
+{
+    CHECK(take(a, table(1), LOCK_ROW_EXCLUSIVE) == ST_OK);
+    at_ms(a, 50);
+    CHECK(give(a, table(1), LOCK_ROW_EXCLUSIVE));
+}
+
+static void two_holders_second(Actor *a)
+{
+    CHECK(take(a, table(1), LOCK_ROW_EXCLUSIVE) == ST_OK);
+    at_ms(a, 30);
+    CHECK(give(a, table(1), LOCK_ROW_EXCLUSIVE));
+}
+
+static void two_holders_sharer(Actor *a)
+{
+    at_ms(a, 10);
+    CHECK(take(a, table(1), LOCK_SHARE) == ST_OK);
+    CHECK(within(now_ms(a), 50, 51));
+    at_ms(a, 70);
+    CHECK(give(a, table(1), LOCK_SHARE));
+}
+
+static void two_holders_writer(Actor *a)
+{
+    at_ms(a, 20);
+    CHECK(take(a, table(1), LOCK_ROW_EXCLUSIVE) == ST_OK);
+    CHECK(within(now_ms(a), 70, 71));
+    CHECK(give(a, table(1), LOCK_ROW_EXCLUSIVE));
+}
+
+static void test_a_release_lets_nobody_past_a_waiter(void **state)
+{
+    (void)state;
+    play((Play){.n_actors = 4,
+                .stories = {two_holders_first, two_holders_second, two_holders_sharer, two_holders_writer}});
 }
 
 /* Ten exclusive waiters are served in the order in which they came. */
@@ -315,6 +355,28 @@ static void test_no_wake_up_is_lost(void **state)
     under_scheduler(play_once, &p, 500);
 }
 
+/* Two transactions that share a bucket: the end of one does not wake those who wait for the other. */
+static TxnId same_bucket(World *w, TxnId id)
+{
+    TxnId other = {id.v + 1};
+    while (lock_txn_bucket(w->mgr, other) != lock_txn_bucket(w->mgr, id)) {
+        other.v++;
+    }
+    return other;
+}
+
+static void end_other(Actor *a)
+{
+    at_ms(a, 20);
+    lock_txn_ended(a->world->mgr, same_bucket(a->world, (TxnId){100}));
+}
+
+static void test_the_end_of_another_transaction_wakes_nobody(void **state)
+{
+    (void)state;
+    play((Play){.n_actors = 3, .stories = {runner, wait_runner, end_other}});
+}
+
 /* ---- what one sees from outside ---- */
 
 static void logged_holder(Actor *a)
@@ -334,7 +396,8 @@ static void logged_waiter(Actor *a)
 static void after_logged(World *w)
 {
     w->log[w->log_len] = 0;
-    CHECK(strstr(w->log, "process 1001 still waiting for ExclusiveLock on relation 1 of database 1 after 1000.") != NULL);
+    CHECK(strstr(w->log, "process 1001 still waiting for ExclusiveLock on relation 1 of database 1 after 1000.") !=
+          NULL);
     CHECK(strstr(w->log, "process 1001 acquired ExclusiveLock on relation 1 of database 1 after 14") != NULL);
     CHECK(lockmgr_stats(w->mgr).searches == 1);
 }
@@ -433,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nobody_overtakes_a_waiter_he_conflicts_with),
+        cmocka_unit_test(test_a_release_lets_nobody_past_a_waiter),
         cmocka_unit_test(test_the_queue_is_served_in_order),
         cmocka_unit_test(test_a_holder_passes_those_who_wait_for_him),
         cmocka_unit_test(test_an_upgrade_queues_before_those_who_wait_for_it),
@@ -442,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_a_grant_races_with_cancel_and_timeout),
         cmocka_unit_test(test_waiting_for_a_transaction),
         cmocka_unit_test(test_no_wake_up_is_lost),
+        cmocka_unit_test(test_the_end_of_another_transaction_wakes_nobody),
         cmocka_unit_test(test_long_waits_are_logged),
         cmocka_unit_test(test_views),
     };
