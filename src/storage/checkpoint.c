@@ -183,7 +183,7 @@ Status store_checkpoint(Ctx *cx, Store *s)
     uint64_t mine = atomic_fetch_add_explicit(&s->checkpoint_wanted, 1, memory_order_acq_rel) + 1;
     cond_signal(&s->writer_cond);
     while (atomic_load_explicit(&s->checkpoint_done, memory_order_acquire) < mine && s->checkpoint_errors == errors &&
-           !store_failed(s)) {
+           !store_failed(s) && !atomic_load_explicit(&s->read_only, memory_order_acquire)) {
         (void)cond_wait_for(&s->checkpoint_cond, &s->job_mutex, 100000);
     }
     bool done = atomic_load_explicit(&s->checkpoint_done, memory_order_acquire) >= mine;
@@ -192,6 +192,7 @@ Status store_checkpoint(Ctx *cx, Store *s)
     if (done) {
         return ST_OK;
     }
-    return store_failed(s) ? store_failed_error(s, cx->err)
-                           : err_set(cx->err, ST_IO_ERROR, "the checkpoint failed; the log names the reason");
+    return store_failed(s) || atomic_load_explicit(&s->read_only, memory_order_acquire)
+               ? store_failed_error(s, cx->err)
+               : err_set(cx->err, ST_IO_ERROR, "the checkpoint failed; the log names the reason");
 }

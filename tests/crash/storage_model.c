@@ -805,6 +805,28 @@ void model_work(Model *m, SimDisk *disk, Budget *budget, const WorkConfig *confi
     budget_done(budget);
 }
 
+Status model_try_open(Model *m, SimDisk *disk, Budget *budget)
+{
+    Worker w;
+    Vfs *vfs;
+    Store *store;
+    WorkConfig config = {.seed = 1};
+    worker_init(&w, m, budget, 1);
+    Status st = simdisk_vfs(disk, &w.err, &vfs);
+    if (st != ST_OK) {
+        return st;
+    }
+    st = open_store(&w.cx, m, vfs, budget, &config, &store);
+    if (st == ST_OK) {
+        store_close(&w.cx, store, true);
+    } else if (w.err.status != st) {
+        model_die("store_open returned %s, its error says %s", status_name(st), status_name(w.err.status));
+    }
+    vfs_free(vfs);
+    budget_done(budget);
+    return st;
+}
+
 /* ---- verifying ---- */
 
 typedef struct Found {

@@ -45,6 +45,9 @@ typedef struct Recovered {
 /* ST_OK or what store_open said. What it finds must be what the model says of a stop after I/O number `io`; aborts if not. */
 Status model_verify(Model *m, SimDisk *disk, uint64_t io, Recovered *out);
 
+/* Opens and closes the store, for what goes wrong meanwhile. */
+Status model_try_open(Model *m, SimDisk *disk, Budget *budget);
+
 /* The store was cut off and found (verified) to end at `end`: forgets what is beyond. */
 void model_cut(Model *m, uint64_t end);
 
