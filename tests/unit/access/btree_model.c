@@ -55,20 +55,38 @@ BTree *bt_new_tree(Ctx *cx, Store *s, BTreeRef *out_ref)
     return t;
 }
 
-void bt_open(BtFix *f, size_t frames)
+static void start(BtFix *f)
 {
-    StoreRegistry reg;
     memset(f, 0, sizeof *f);
     budget_init(&f->root, "test", NULL, 0, 0);
     err_clear(&f->err);
     ctx_init(&f->cx, &f->err, &f->root, NULL);
-    strcpy(f->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/rdb-btree-XXXXXX" : "/tmp/rdb-btree-XXXXXX");
-    check(mkdtemp(f->dir) != NULL, "mkdtemp");
-    OK(&f->cx, vfs_open_dir(&f->root, f->dir, true, &f->err, &f->vfs));
+}
+
+static void create(BtFix *f, size_t frames)
+{
+    StoreRegistry reg;
     bt_config(&f->config, frames);
     bt_registry(&reg);
     OK(&f->cx, store_open(&f->cx, f->vfs, &f->root, NULL, &f->config, &reg, true, &f->store));
     f->tree = bt_new_tree(&f->cx, f->store, &f->ref);
+}
+
+void bt_open(BtFix *f, size_t frames)
+{
+    start(f);
+    strcpy(f->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/rdb-btree-XXXXXX" : "/tmp/rdb-btree-XXXXXX");
+    check(mkdtemp(f->dir) != NULL, "mkdtemp");
+    OK(&f->cx, vfs_open_dir(&f->root, f->dir, true, &f->err, &f->vfs));
+    create(f, frames);
+}
+
+void bt_open_sim(BtFix *f, size_t frames)
+{
+    start(f);
+    OK(&f->cx, simdisk_new(&f->root, &f->err, &f->disk));
+    OK(&f->cx, simdisk_vfs(f->disk, &f->err, &f->vfs));
+    create(f, frames);
 }
 
 void bt_reopen(BtFix *f)
@@ -88,8 +106,12 @@ void bt_close(BtFix *f)
     btree_close(f->tree);
     store_close(&f->cx, f->store, true);
     vfs_free(f->vfs);
-    snprintf(cmd, sizeof cmd, "rm -rf %s", f->dir);
-    check(system(cmd) == 0, cmd);
+    if (f->disk != NULL) {
+        simdisk_free(f->disk);
+    } else {
+        snprintf(cmd, sizeof cmd, "rm -rf %s", f->dir);
+        check(system(cmd) == 0, cmd);
+    }
     budget_done(&f->root);
 }
 

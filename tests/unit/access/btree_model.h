@@ -7,7 +7,7 @@
 
 #include "access/btree.h"
 #include "base/rng.h"
-#include "os/file.h"
+#include "os/simdisk.h"
 
 /* Aborts with file, line and the error's text: for what must not fail in a test. */
 #define OK(cx, call) bt_expect_ok((call), (cx)->err, #call, __FILE__, __LINE__)
@@ -24,11 +24,14 @@ typedef struct BtFix {
     StoreConfig config;
     BTree *tree;
     BTreeRef ref;
+    SimDisk *disk; /* NULL: real files in dir */
     char dir[64];
 } BtFix;
 
 /* On real files in a directory of its own. */
 void bt_open(BtFix *f, size_t frames);
+/* On a simulated disk, for the scheduler. */
+void bt_open_sim(BtFix *f, size_t frames);
 void bt_close(BtFix *f);
 /* Stops without a checkpoint and opens again: recovery. */
 void bt_reopen(BtFix *f);

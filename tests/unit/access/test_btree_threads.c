@@ -16,6 +16,7 @@
 
 #include "btree_model.h"
 #include "base/str.h"
+#include "os/sched.h"
 #include "os/thread.h"
 
 enum { THREADS = 4, KEYS_EACH = 4000 };
@@ -136,13 +137,14 @@ static void verify_beside(void *arg)
     }
 }
 
-static void run_threads(size_t frames, uint32_t key_len, uint32_t steps, bool cross_check)
+static void run_threads(void (*opener)(BtFix *f, size_t frames), size_t frames, uint32_t key_len, uint32_t steps,
+                        bool cross_check)
 {
     BtFix f;
     static Worker w[THREADS + 1];
     _Atomic bool stop = false;
     uint64_t expected = 0;
-    bt_open(&f, frames);
+    opener(&f, frames);
     btree_cross_check(f.tree, cross_check);
     for (unsigned i = 0; i <= THREADS; i++) {
         memset(&w[i], 0, sizeof w[i]);
@@ -157,49 +159,48 @@ static void run_threads(size_t frames, uint32_t key_len, uint32_t steps, bool cr
     }
     atomic_store(&stop, true);
     os_thread_join(w[THREADS].thread);
-    assert_int_equal(bt_verify(&f.cx, f.tree, true).entries, expected);
-    print_message("# %llu entries, %llu bytes of log\n", (unsigned long long)expected,
-                  (unsigned long long)wal_end(f.store).v);
+    ASSERT(bt_verify(&f.cx, f.tree, true).entries == expected);
     bt_reopen(&f);
-    assert_int_equal(bt_verify(&f.cx, f.tree, true).entries, expected);
+    ASSERT(bt_verify(&f.cx, f.tree, true).entries == expected);
     bt_close(&f);
 }
 
 static void threads_find_exactly_their_own(void **state)
 {
     (void)state;
-    run_threads(512, 8, 40000, false);
-    run_threads(512, 8, 20000, true);
+    run_threads(bt_open, 512, 8, 40000, false);
+    run_threads(bt_open, 512, 8, 20000, true);
 }
 
 static void splits_and_merges_all_the_time(void **state)
 {
     (void)state;
-    run_threads(2048, 700, 12000, false);
+    run_threads(bt_open, 2048, 700, 12000, false);
 }
 
 static void a_small_pool_evicts_under_them(void **state)
 {
     (void)state;
-    run_threads(96, 300, 4000, false);
+    run_threads(bt_open, 96, 300, 4000, false);
 }
 
 /* ---- unique ---- */
 
-enum { RACE_KEYS = 500 };
+enum { RACE_KEYS = 40, DEAD_EACH = 40 };
 
 typedef struct Race {
     BtFix *f;
     OsThread *thread;
     unsigned no;
+    uint64_t seed;
     uint32_t won;
 } Race;
 
-/* Every entry that is in the index is live here. */
+/* Entries with an odd TID are live. */
 static Status race_check(void *arg, Ctx *cx, Tid tid, BTreeVerdict *out)
 {
-    (void)arg, (void)cx, (void)tid;
-    *out = BTREE_CONFLICT;
+    (void)arg, (void)cx;
+    *out = tid.v % 2 == 1 ? BTREE_CONFLICT : BTREE_IGNORE;
     return ST_OK;
 }
 
@@ -208,14 +209,15 @@ static void race(void *arg)
     Race *r = arg;
     Ctx cx;
     Error err;
+    Rng rng;
     start_ctx(&cx, &err, r->f);
+    rng_seed(&rng, r->seed * THREADS + r->no);
     for (uint32_t k = 0; k < RACE_KEYS; k++) {
         uint8_t key[4];
         BTreeWrite w;
         BTreeUnique u = {.check = race_check};
-        store_be32(key, k * 7919 % RACE_KEYS);
-        /* TIDs on both sides of the others': an entry may belong before or behind them. */
-        Tid tid = {1 + mix64(k * THREADS + r->no) % 100000};
+        store_be32(key, k);
+        Tid tid = {1 + 2 * rng_below(&rng, DEAD_EACH)};
         Status st = btree_insert(&cx, r->f->tree, (TxnId){7}, (BTreeBytes){key, 4}, tid, (BTreeBytes){0}, &u, &w);
         ASSERT(st == ST_OK || st == ST_UNIQUE_VIOLATION);
         if (st == ST_OK && w.done) {
@@ -225,33 +227,84 @@ static void race(void *arg)
     }
 }
 
-static void one_of_many_unique_inserts_wins(void **state)
+/* Dead entries with big payloads: a key's entries lie on several leaves, and a live one may belong on any of them. */
+static void insert_dead(BtFix *f)
 {
-    (void)state;
+    static const uint8_t payload[1200];
+    uint8_t key[4];
+    for (uint32_t k = 0; k < RACE_KEYS; k++) {
+        store_be32(key, k);
+        for (uint64_t i = 1; i <= DEAD_EACH; i++) {
+            BTreeWrite w;
+            OK(&f->cx, btree_insert(&f->cx, f->tree, (TxnId){7}, (BTreeBytes){key, 4}, (Tid){2 * i},
+                                    (BTreeBytes){payload, sizeof payload}, NULL, &w));
+            op_release_undo(f->store, w.undo_wal_bytes);
+        }
+    }
+}
+
+static void run_race(void (*opener)(BtFix *f, size_t frames), uint64_t seed)
+{
     BtFix f;
     Race r[THREADS] = {0};
     uint32_t won = 0;
-    bt_open(&f, 256);
+    opener(&f, 512);
+    insert_dead(&f);
     for (unsigned i = 0; i < THREADS; i++) {
-        r[i] = (Race){.f = &f, .no = i};
+        r[i] = (Race){.f = &f, .no = i, .seed = seed};
         OK(&f.cx, os_thread_start("race", race, &r[i], &f.err, &r[i].thread));
     }
     for (unsigned i = 0; i < THREADS; i++) {
         os_thread_join(r[i].thread);
         won += r[i].won;
     }
-    assert_int_equal(won, RACE_KEYS);
-    assert_int_equal(bt_verify(&f.cx, f.tree, true).entries, RACE_KEYS);
+    ASSERT(won == RACE_KEYS);
+    ASSERT(bt_verify(&f.cx, f.tree, true).entries == RACE_KEYS * (1 + DEAD_EACH));
     bt_close(&f);
+}
+
+static void one_of_many_unique_inserts_wins(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        run_race(bt_open, seed);
+    }
+}
+
+/* ---- under the scheduler: every order of events the seeds give ---- */
+
+static void scheduled_race(void *arg)
+{
+    run_race(bt_open_sim, *(uint64_t *)arg);
+}
+
+static void scheduled_threads(void *arg)
+{
+    uint64_t seed = *(uint64_t *)arg;
+    run_threads(bt_open_sim, 256, seed % 2 == 0 ? 8 : 1500, 600, seed % 3 == 0);
+}
+
+static void every_order_of_events_is_fine(void **state)
+{
+    (void)state;
+    const char *s = getenv("SEED");
+    uint64_t first = s != NULL ? strtoull(s, NULL, 0) : 1;
+    for (uint64_t seed = first; seed < first + 12; seed++) {
+        Error err;
+        SchedStats stats;
+        err_clear(&err);
+        print_message("# seed %llu\n", (unsigned long long)seed);
+        assert_int_equal(sched_run(seed, 3, scheduled_race, &seed, &err, &stats), ST_OK);
+        assert_int_equal(sched_run(seed, 3, scheduled_threads, &seed, &err, &stats), ST_OK);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_find_exactly_their_own),
-        cmocka_unit_test(splits_and_merges_all_the_time),
-        cmocka_unit_test(a_small_pool_evicts_under_them),
-        cmocka_unit_test(one_of_many_unique_inserts_wins),
+        cmocka_unit_test(threads_find_exactly_their_own), cmocka_unit_test(splits_and_merges_all_the_time),
+        cmocka_unit_test(a_small_pool_evicts_under_them), cmocka_unit_test(one_of_many_unique_inserts_wins),
+        cmocka_unit_test(every_order_of_events_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
