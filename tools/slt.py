@@ -34,7 +34,7 @@ def read_records(path):
     with opener(path, "rt", encoding="utf-8", newline="\n") as f:
         start, block = 0, []
         for number, text in enumerate(f, 1):
-            text = text.rstrip("\n")
+            text = text.rstrip("\r\n")
             if text.strip() == "":
                 if block:
                     yield Record(start, block)
