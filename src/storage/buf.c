@@ -463,6 +463,9 @@ static Status fix(Ctx *cx, Store *s, PageId id, ObjId object, LatchMode mode, bo
             if (mode == LATCH_SHARED) {
                 buf_downgrade(f);
             }
+        } else {
+            struct BufHits *hits = &s->pool.hits[os_thread_index() % BUF_HIT_STRIPES];
+            atomic_fetch_add_explicit(&hits->n, 1, memory_order_relaxed);
         }
         Status st = check_owner(cx, f, id, object);
         if (st != ST_OK) {
@@ -637,8 +640,12 @@ bool buf_opt_valid(const BufOpt *o)
 void buf_stats(Store *s, BufStats *out)
 {
     BufPool *p = &s->pool;
+    uint64_t hits = 0;
+    for (size_t i = 0; i < ARRAY_LEN(p->hits); i++) {
+        hits += atomic_load_explicit(&p->hits[i].n, memory_order_relaxed);
+    }
     *out = (BufStats){
-        .hits = atomic_load_explicit(&p->hits, memory_order_relaxed),
+        .hits = hits,
         .misses = atomic_load_explicit(&p->misses, memory_order_relaxed),
         .evictions = atomic_load_explicit(&p->evictions, memory_order_relaxed),
         .writes = atomic_load_explicit(&p->writes, memory_order_relaxed),

@@ -11,6 +11,25 @@
 
 enum { LATCH_SPINS = 64 };
 
+/* Latches take part in the check of lock ranks, which only exists with slow checks: nothing is called in a release. */
+static void note_latched(const BufFrame *f)
+{
+#ifdef RDB_SLOW_CHECKS
+    rank_enter(f, RANK_LATCH);
+#else
+    (void)f;
+#endif
+}
+
+static void note_unlatched(const BufFrame *f)
+{
+#ifdef RDB_SLOW_CHECKS
+    rank_leave(f);
+#else
+    (void)f;
+#endif
+}
+
 static bool try_shared_word(BufFrame *f, uint64_t w)
 {
     return (w & LATCH_EXCL) == 0 &&
@@ -37,14 +56,23 @@ static bool try_word(BufFrame *f, LatchMode mode, bool barge)
     return try_exclusive_word(f, w);
 }
 
+static bool try_latch(BufFrame *f, LatchMode mode)
+{
+    bool ok = try_word(f, mode, true);
+    if (ok) {
+        note_latched(f);
+    }
+    return ok;
+}
+
 bool frame_try_shared(BufFrame *f)
 {
-    return try_word(f, LATCH_SHARED, true);
+    return try_latch(f, LATCH_SHARED);
 }
 
 bool frame_try_exclusive(BufFrame *f)
 {
-    return try_word(f, LATCH_EXCLUSIVE, true);
+    return try_latch(f, LATCH_EXCLUSIVE);
 }
 
 static bool must_wait(uint64_t w, LatchMode mode)
@@ -74,6 +102,7 @@ void frame_latch(BufFrame *f, LatchMode mode)
         int spins = os_sync_armed() ? 1 : LATCH_SPINS;
         for (int i = 0; i < spins; i++) {
             if (try_word(f, mode, waited)) {
+                note_latched(f);
                 return;
             }
             os_cpu_relax();
@@ -91,6 +120,7 @@ static void wake(BufFrame *f)
 
 void frame_unlatch(BufFrame *f)
 {
+    note_unlatched(f);
     uint64_t w = atomic_load_explicit(&f->latch, memory_order_relaxed);
     for (;;) {
         uint64_t n;

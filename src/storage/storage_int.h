@@ -62,7 +62,7 @@ struct BufFrame {
     uint8_t *page;
 };
 
-enum { BUF_LOCKS = 256, ORPHAN_BUCKETS = 1024 };
+enum { BUF_LOCKS = 256, ORPHAN_BUCKETS = 1024, BUF_HIT_STRIPES = 32 };
 
 struct BufPool {
     Store *store;
@@ -80,7 +80,11 @@ struct BufPool {
     _Atomic int32_t permits; /* frames operations may still latch */
     SpinLock orphan_lock[64]; /* RANK_VERSION_TABLE, striped by bucket */
     BufVersions *orphans[ORPHAN_BUCKETS];
-    _Atomic uint64_t hits, misses, evictions, writes, waits_for_clean;
+    _Atomic uint64_t misses, evictions, writes, waits_for_clean;
+    /* By thread number: every fix counts here, and must not fight over a cache line. */
+    struct BufHits {
+        _Alignas(64) _Atomic uint64_t n;
+    } hits[BUF_HIT_STRIPES];
 };
 
 /* ---- the log ---- */
