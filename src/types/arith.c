@@ -181,6 +181,7 @@ KERNEL1(k_i8toi2, int64_t, int16_t, r = (int16_t)a; if (UNLIKELY(r != a)) { retu
 KERNEL1(k_i8toi4, int64_t, int32_t, r = (int32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "integer"); })
 KERNEL1(k_i8tooid, int64_t, uint32_t, r = (uint32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "OID"); })
 KERNEL1(k_oidtoi8, uint32_t, int64_t, r = a;)
+KERNEL1(k_xid8toxid, uint64_t, uint32_t, r = (uint32_t)a;)
 KERNEL1(k_int4_bool, int32_t, uint8_t, r = a != 0;)
 KERNEL1(k_bool_int4, uint8_t, int32_t, r = a != 0;)
 KERNEL1(k_chartoi4, int8_t, int32_t, r = a;)
@@ -236,7 +237,7 @@ KERNEL_LIST(arith_kernel_list,
     {"int8dec", k_int8dec, 0, NULL}, {"i2toi4", k_i2toi4, KERNEL_TOTAL, NULL}, {"int28", k_i2toi8, KERNEL_TOTAL, NULL},
     {"int48", k_i4toi8, KERNEL_TOTAL, NULL}, {"i4toi2", k_i4toi2, 0, NULL}, {"int82", k_i8toi2, 0, NULL},
     {"int84", k_i8toi4, 0, NULL}, {"i8tooid", k_i8tooid, 0, NULL}, {"oidtoi8", k_oidtoi8, KERNEL_TOTAL, NULL},
-    {"int4_bool", k_int4_bool, KERNEL_TOTAL, NULL}, {"bool_int4", k_bool_int4, KERNEL_TOTAL, NULL},
+    {"xid8toxid", k_xid8toxid, KERNEL_TOTAL, NULL}, {"int4_bool", k_int4_bool, KERNEL_TOTAL, NULL}, {"bool_int4", k_bool_int4, KERNEL_TOTAL, NULL},
     {"chartoi4", k_chartoi4, KERNEL_TOTAL, NULL}, {"i4tochar", k_i4tochar, 0, NULL},
     {"booland_statefunc", k_booland, 0, NULL}, {"boolor_statefunc", k_boolor, 0, NULL},
     {"in_range_int2_int2", k_in_range_int2_int2, 0, NULL}, {"in_range_int2_int4", k_in_range_int2_int4, 0, NULL},

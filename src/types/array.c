@@ -669,9 +669,11 @@ int array_compare(const ValueType *t, const void *x, const void *y)
     ArrayView b;
     array_view(x, &a);
     array_view(y, &b);
-    (void)t;
     ValueType elem = value_type_of(a.elem);
     CompareFn *cmp = type_compare(&elem);
+    if (t->oid == OID_OIDVECTOR && a.n != b.n) {
+        return a.n < b.n ? -1 : 1; /* oidvector orders by length first */
+    }
     for (uint32_t i = 0; i < a.n && i < b.n && cmp != NULL; i++) {
         bool na = array_is_null(&a, i);
         bool nb = array_is_null(&b, i);
@@ -733,8 +735,10 @@ void array_key(const ValueType *t, const void *value, StrBuf *out)
 {
     ArrayView a;
     array_view(value, &a);
-    (void)t;
     ValueType elem = value_type_of(a.elem);
+    if (t->oid == OID_OIDVECTOR) {
+        put_be32(out, a.n);
+    }
     for (uint32_t i = 0; i < a.n; i++) {
         uint64_t v[2];
         strbuf_putc(out, array_is_null(&a, i) ? 2 : 1);

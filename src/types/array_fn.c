@@ -45,58 +45,94 @@ static bool elements_equal(const ValueType *t, CompareFn *cmp, const ArrayView *
 
 static Status no_equality(FnCtx *fx, const ValueType *t)
 {
-    StrBuf name;
-    strbuf_init(&name, fx->cx->budget);
-    type_format(t->oid, -1, &name);
-    Status st = err_set(fx->cx->err, ST_UNDEFINED_FUNCTION, "could not identify an equality operator for type %s",
-                        name.p);
-    strbuf_done(&name);
-    return st;
+    char name[TYPE_NAME_BYTES];
+    type_name_text(t->oid, name);
+    return err_set(fx->cx->err, ST_UNDEFINED_FUNCTION, "could not identify an equality operator for type %s", name);
 }
 
 /* ---- casts ---- */
 
-/* Applies a one-argument call to every element, a vector's worth at a time. */
-static Status map_elements(FnCtx *fx, const FnCall *call, const ArrayView *a, ArrayBuilder *b)
-{
-    FnCtx inner = *fx;
+/* One batch of elements through one or two calls; the vectors are of the batch. */
+typedef struct ElementMap {
+    const FnCall *calls[2]; /* the second may be NULL */
     Vector from;
+    Vector mid;
     Vector to;
-    Status st = ST_OK;
-    bool ready = vec_init(&from, (PhysType)call->args[0].phys, VECTOR_SIZE, fx->arena);
-    ready = vec_init(&to, (PhysType)call->result.phys, VECTOR_SIZE, fx->arena) && ready;
-    for (uint32_t at = 0; ready && st == ST_OK && at < a->n;) {
-        uint32_t n = a->n - at < VECTOR_SIZE ? a->n - at : VECTOR_SIZE;
-        vec_reset(&from);
-        vec_reset(&to);
-        for (uint32_t i = 0; i < n; i++) {
-            if (array_is_null(a, at + i)) {
-                vec_set_null(&from, i);
-            } else {
-                array_element(a, at + i, vec_at(&from, i));
-            }
-        }
-        const Vector *const args[1] = {&from};
-        st = fn_invoke(&inner, call, args, NULL, n, &to);
-        for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-            bool is_null = vec_is_null(&to, i);
-            ready = ready && array_builder_add(b, is_null ? NULL : vec_at(&to, i), true);
-        }
-        at += n;
-    }
-    vec_done(&from);
-    vec_done(&to);
-    return ready ? st : ctx_nomem(fx->cx, 0);
+} ElementMap;
+
+static bool map_init(ElementMap *m, const FnCall *first, const FnCall *second, Arena *arena)
+{
+    *m = (ElementMap){.calls = {first, second}};
+    const FnCall *last = second != NULL ? second : first;
+    return vec_init(&m->from, (PhysType)first->args[0].phys, VECTOR_SIZE, arena) &&
+           vec_init(&m->mid, (PhysType)first->result.phys, VECTOR_SIZE, arena) &&
+           vec_init(&m->to, (PhysType)last->result.phys, VECTOR_SIZE, arena);
 }
 
-static Status map_array(FnCtx *fx, const FnCall *call, const StrView *v, Oid elem, Arena *heap, StrView *out)
+static void map_done(ElementMap *m)
+{
+    vec_done(&m->from);
+    vec_done(&m->mid);
+    vec_done(&m->to);
+}
+
+static Status map_batch(FnCtx *fx, ElementMap *m, uint32_t n)
+{
+    FnCtx inner = *fx;
+    const Vector *const from[1] = {&m->from};
+    const Vector *const mid[1] = {&m->mid};
+    if (m->calls[1] == NULL) {
+        return fn_invoke(&inner, m->calls[0], from, NULL, n, &m->to);
+    }
+    Status st = fn_invoke(&inner, m->calls[0], from, NULL, n, &m->mid);
+    return st != ST_OK ? st : fn_invoke(&inner, m->calls[1], mid, NULL, n, &m->to);
+}
+
+/* Applies the calls to every element of an array. */
+static Status map_array(FnCtx *fx, ElementMap *m, const StrView *v, Oid elem, Arena *heap, StrView *out)
 {
     ArrayView a;
     ArrayBuilder b;
     array_view(v, &a);
     array_builder_init(&b, fx->arena, elem);
-    Status st = map_elements(fx, call, &a, &b);
-    return st != ST_OK ? st : array_builder_finish_dims(&b, fx->cx, a.ndim, a.dims, a.lower, heap, out);
+    for (uint32_t at = 0; at < a.n;) {
+        uint32_t n = a.n - at < VECTOR_SIZE ? a.n - at : VECTOR_SIZE;
+        vec_reset(&m->from);
+        vec_reset(&m->mid);
+        vec_reset(&m->to);
+        for (uint32_t i = 0; i < n; i++) {
+            if (array_is_null(&a, at + i)) {
+                vec_set_null(&m->from, i);
+            } else {
+                array_element(&a, at + i, vec_at(&m->from, i));
+            }
+        }
+        Status st = map_batch(fx, m, n);
+        if (st != ST_OK) {
+            return st;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            if (!array_builder_add(&b, vec_is_null(&m->to, i) ? NULL : vec_at(&m->to, i), true)) {
+                return ctx_nomem(fx->cx, 0);
+            }
+        }
+        at += n;
+    }
+    return array_builder_finish_dims(&b, fx->cx, a.ndim, a.dims, a.lower, heap, out);
+}
+
+static Status map_rows(FnCtx *fx, const FnCall *first, const FnCall *second, Oid elem, const Vector *arrays,
+                       const uint16_t *sel, uint32_t n, Vector *out)
+{
+    ElementMap m;
+    Status st = map_init(&m, first, second, fx->arena) ? ST_OK : ctx_nomem(fx->cx, 0);
+    for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+        uint32_t row = sel_row(sel, i);
+        fx->error_row = row;
+        st = map_array(fx, &m, vec_at(arrays, row), elem, &out->heap, vec_at(out, row));
+    }
+    map_done(&m);
+    return st;
 }
 
 Status k_array_cast(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out)
@@ -115,46 +151,7 @@ Status k_array_cast(FnCtx *fx, const Vector *const *args, const uint16_t *sel, u
     if (convert && (st = rep_convert(&call.result, &to, fx->cx->err, &store)) != ST_OK) {
         return st;
     }
-    for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-        uint32_t row = sel_row(sel, i);
-        fx->error_row = row;
-        ArrayView a;
-        ArrayBuilder b;
-        array_view(vec_at(args[0], row), &a);
-        if (!convert) {
-            st = map_array(fx, &call, vec_at(args[0], row), to.oid, &out->heap, vec_at(out, row));
-            continue;
-        }
-        /* Values one by one: the intermediate form is no array's. */
-        array_builder_init(&b, fx->arena, to.oid);
-        for (uint32_t k = 0; k < a.n && st == ST_OK; k++) {
-            uint64_t in[2];
-            uint64_t mid[2];
-            uint64_t end[2];
-            Vector v0 = {.phys = from.phys, .kind = VEC_FLAT, .capacity = 1, .data = in};
-            Vector v1 = {.phys = call.result.phys, .kind = VEC_FLAT, .capacity = 1, .data = mid, .heap = *fx->arena};
-            Vector v2 = {.phys = to.phys, .kind = VEC_FLAT, .capacity = 1, .data = end, .heap = *fx->arena};
-            const Vector *const a0[1] = {&v0};
-            const Vector *const a1[1] = {&v1};
-            FnCtx inner = *fx;
-            bool is_null = array_is_null(&a, k);
-            if (!is_null) {
-                array_element(&a, k, in);
-                inner.call = &call;
-                st = call.kernel(&inner, a0, NULL, 1, &v1);
-                inner.call = &store;
-                *fx->arena = v1.heap;
-                v2.heap = *fx->arena;
-                st = st != ST_OK ? st : store.kernel(&inner, a1, NULL, 1, &v2);
-                *fx->arena = v2.heap;
-            }
-            if (st == ST_OK && !array_builder_add(&b, is_null ? NULL : end, true)) {
-                st = ctx_nomem(fx->cx, 0);
-            }
-        }
-        st = st != ST_OK ? st : array_builder_finish_dims(&b, fx->cx, a.ndim, a.dims, a.lower, &out->heap, vec_at(out, row));
-    }
-    return st;
+    return map_rows(fx, &call, convert ? &store : NULL, to.oid, args[0], sel, n, out);
 }
 
 Status k_array_typmod(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out)
@@ -173,16 +170,14 @@ Status k_array_typmod(FnCtx *fx, const Vector *const *args, const uint16_t *sel,
         call.result.precision = 0;
         call.result.scale = 0;
     }
-    for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-        uint32_t row = sel_row(sel, i);
-        fx->error_row = row;
-        if (needed) {
-            st = map_array(fx, &call, vec_at(args[0], row), elem, &out->heap, vec_at(out, row));
-        } else {
-            *(StrView *)vec_at(out, row) = *(const StrView *)vec_at(args[0], row);
-        }
+    if (st != ST_OK) {
+        return st;
     }
-    return st;
+    if (!needed) {
+        vec_ref(out, args[0]);
+        return ST_OK;
+    }
+    return map_rows(fx, &call, NULL, elem, args[0], sel, n, out);
 }
 
 /* ---- ARRAY[...] ---- */

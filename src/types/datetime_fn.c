@@ -349,6 +349,9 @@ KERNEL1(k_time_timetz, int64_t, TimeTz, int64_t local = 0; int32_t east; const c
         today = (int64_t)to_date(today) * US_PER_DAY + a;
         FAIL_IF(local_to_utc(fx->cx->err, fx->facts->timezone, today, &local)); (void)zone;
         east = (int32_t)((today - local) / US_PER_SEC); r = ((TimeTz){a, -east, 0});)
+KERNEL2(k_scale_timestamp, int64_t, int32_t, int64_t, if (b != -1 && (b < 0 || b > 6)) {
+    FAIL(ST_INVALID_PARAMETER_VALUE, "timestamp(%d) precision must be between 0 and 6", b);
+} r = timestamp_is_finite(a) ? round_us(a, b) : a;)
 KERNEL2(k_scale_i64, int64_t, int32_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, b) : a;)
 KERNEL2(k_scale_timetz, TimeTz, int32_t, TimeTz, r = a; r.time_us = round_us(a.time_us, b);)
 KERNEL2(k_scale_interval, Interval, int32_t, Interval, r = a; FAIL_IF(interval_apply_typmod(fx->cx->err, &r, b));)
@@ -526,7 +529,7 @@ KERNEL_LIST(datetime_kernel_list,
     K("timestamp_timestamptz", k_timestamp_timestamptz), K("timestamptz_timestamp", k_timestamptz_timestamp),
     K("timestamptz_timetz", k_timestamptz_timetz), K("time_interval", k_time_interval),
     K("interval_time", k_interval_time), K("timetz_time", k_timetz_time), K("time_timetz", k_time_timetz),
-    K("timestamp_scale", k_scale_i64), K("timestamptz_scale", k_scale_i64), K("time_scale", k_scale_i64),
+    K("timestamp_scale", k_scale_timestamp), K("timestamptz_scale", k_scale_timestamp), K("time_scale", k_scale_i64),
     K("timetz_scale", k_scale_timetz), K("interval_scale", k_scale_interval),
     K("timestamp_zone", k_timestamp_zone), K("timestamptz_zone", k_timestamptz_zone),
     K("timestamp_izone", k_timestamp_izone), K("timestamptz_izone", k_timestamptz_izone),

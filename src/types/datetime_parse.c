@@ -34,6 +34,7 @@ typedef struct Parser {
     char meridiem; /* 'a', 'p' or 0 */
     int doy;
     bool expect_time; /* after ISO's T */
+    bool time_only;
     Str zone_name;
     DtParsed *out;
 } Parser;
@@ -350,7 +351,7 @@ static Dt digit_run(Parser *p, const char *s, size_t len)
             return DT_BAD;
         }
         len = (size_t)(dot - s);
-    } else if ((p->seen & HAS_DATE) != HAS_DATE && len >= 6) {
+    } else if ((p->seen & HAS_DATE) != HAS_DATE && len >= 6 && !p->time_only) {
         p->two_digits = len == 6;
         p->seen |= HAS_DATE;
         return to_int(s, len - 4, &d->year) && to_int(s + len - 4, 2, &d->month) && to_int(s + len - 2, 2, &d->day)
@@ -518,8 +519,7 @@ static Dt named_zone(Parser *p, const Field *f)
     const TimeZone *zone = NULL;
     if (tz_find(p->fx->facts->tz_cache, (Str){f->p, f->len}, NULL, &zone) != ST_OK || zone == NULL) {
         p->zone_name = (Str){f->p, f->len};
-        bool looks_like_zone = f->kind == F_DATE && strpbrk(f->p, "/") != NULL;
-        return looks_like_zone ? DT_ZONE_UNKNOWN : DT_BAD;
+        return DT_BAD;
     }
     p->seen |= HAS_ZONE;
     p->out->zone = zone;
@@ -612,6 +612,9 @@ static Dt julian_number(Parser *p, const Field *f)
 static Dt number_field(Parser *p, const Field *f)
 {
     const char *dot = strchr(f->p, '.');
+    if (p->time_only && (p->seen & HAS_DATE) != HAS_DATE) {
+        return digit_run(p, f->p, f->len);
+    }
     if (p->expect_time) {
         p->expect_time = false;
         return digit_run(p, f->p, f->len);
@@ -625,6 +628,39 @@ static Dt number_field(Parser *p, const Field *f)
     return f->len > 4 ? digit_run(p, f->p, f->len) : date_number(p, f->p, f->len);
 }
 
+/* "hhmmss-zz" */
+static Dt time_with_zone(Parser *p, const Field *f)
+{
+    const char *minus = strchr(f->p, '-');
+    int32_t west = 0;
+    if (minus == NULL) {
+        return DT_BAD;
+    }
+    Dt dt = zone_offset(minus, &west);
+    dt = dt != DT_OK ? dt : set_zone(p, west);
+    p->expect_time = false;
+    return dt != DT_OK ? dt : digit_run(p, f->p, (size_t)(minus - f->p));
+}
+
+/* A field with date separators: a date, or when there is one already a zone's name or a time with a zone. */
+static Dt date_or_zone(Parser *p, const Field *f, int i)
+{
+    bool have_date = p->expect_time || (p->seen & (HAS_MONTH | HAS_DAY)) == (HAS_MONTH | HAS_DAY);
+    if (p->time_only && !have_date) {
+        bool date_first = i == 0 && p->nfields >= 2 &&
+                          (p->fields[p->nfields - 1].kind == F_DATE || p->fields[1].kind == F_TIME);
+        have_date = !date_first;
+    }
+    if (!have_date) {
+        return date_field(p, f);
+    }
+    if (digit(f->p[0]) || p->expect_time) {
+        return time_with_zone(p, f);
+    }
+    Dt dt = named_zone(p, f);
+    return dt == DT_BAD && p->zone_name.len > 0 ? DT_ZONE_UNKNOWN : dt;
+}
+
 static Dt decode_field(Parser *p, int *io_i)
 {
     const Field *f = &p->fields[*io_i];
@@ -635,21 +671,9 @@ static Dt decode_field(Parser *p, int *io_i)
     case F_ZONE: {
         int32_t west = 0;
         Dt dt = zone_offset(f->p, &west);
-        if (dt == DT_OK && p->out->zone != NULL && false) {
-            return DT_BAD;
-        }
         return dt != DT_OK ? dt : set_zone(p, west);
     }
-    case F_DATE:
-        if (digit(f->p[0]) || (p->seen & HAS_DATE) == 0) {
-            unsigned seen = p->seen;
-            Dt dt = (p->seen & HAS_DATE) == HAS_DATE ? DT_BAD : date_field(p, f);
-            if (dt == DT_OK || digit(f->p[0])) {
-                return dt;
-            }
-            p->seen = seen;
-        }
-        return named_zone(p, f);
+    case F_DATE: return date_or_zone(p, f, *io_i);
     default:
         if (word_of(f, &value) == W_JULIAN && *io_i + 1 < p->nfields && p->fields[*io_i + 1].kind == F_NUMBER) {
             ++*io_i;
@@ -741,7 +765,7 @@ static Dt decode(Parser *p, bool time_only)
 Status datetime_parse(FnCtx *fx, Str text, const char *type, bool time_only, DtParsed *out)
 {
     Error *err = fx->cx->err;
-    Parser p = {.fx = fx, .out = out};
+    Parser p = {.fx = fx, .out = out, .time_only = time_only};
     *out = (DtParsed){.kind = DT_VALUE};
     Dt dt = cut_fields(&p, text) ? decode(&p, time_only) : DT_BAD;
     int len = (int)text.len;

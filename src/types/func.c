@@ -225,10 +225,11 @@ static bool is_string_type(Oid oid)
 
 static Status cannot_cast(const ValueType *from, const ValueType *to, Error *err)
 {
-    const TypeRow *a = type_by_oid(from->oid);
-    const TypeRow *b = type_by_oid(to->oid);
-    return err_set(err, ST_CANNOT_COERCE, "cannot cast type %s to %s", a != NULL ? a->name : "?",
-                   b != NULL ? b->name : "?");
+    char a[TYPE_NAME_BYTES];
+    char b[TYPE_NAME_BYTES];
+    type_name_text(from->oid, a);
+    type_name_text(to->oid, b);
+    return err_set(err, ST_CANNOT_COERCE, "cannot cast type %s to %s", a, b);
 }
 
 static Status cast_without_row(const Registry *r, const ValueType *from, const ValueType *to, Error *err, FnCall *call)
@@ -236,6 +237,11 @@ static Status cast_without_row(const Registry *r, const ValueType *from, const V
     Oid from_elem = type_element(from->oid);
     Oid to_elem = type_element(to->oid);
     if (from_elem != 0 && to_elem != 0 && from->oid != OID_INT2VECTOR && from->oid != OID_OIDVECTOR) {
+        ValueType a = value_type_of(from_elem);
+        ValueType b = value_type_of(to_elem);
+        if (cast_resolve(r, &a, &b, NULL, call) != ST_OK) {
+            return cannot_cast(from, to, err);
+        }
         conversion(call, from, to, k_array_cast);
         call->registry = r;
         return ST_OK;
@@ -251,7 +257,8 @@ static Status cast_without_row(const Registry *r, const ValueType *from, const V
 Status cast_resolve(const Registry *r, const ValueType *from, const ValueType *to, Error *err, FnCall *out_call)
 {
     if (from->oid == to->oid) {
-        return rep_convert(from, to, err, out_call);
+        conversion(out_call, from, from, k_identity);
+        return ST_OK;
     }
     const CastRow *cast = cast_find(from->oid, to->oid);
     if (cast == NULL) {
@@ -335,6 +342,9 @@ Status bpchar_limit(FnCtx *fx, StrView *v, int32_t chars, bool is_explicit, Aren
     }
     size_t have = utf8_length(p, keep);
     size_t pad = (size_t)chars - have;
+    if (keep + pad > VALUE_BYTES_MAX) {
+        return err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "requested length too large");
+    }
     char *copy = heap_bytes(heap, keep + pad);
     if (copy == NULL) {
         return ctx_nomem(fx->cx, keep + pad);

@@ -430,7 +430,7 @@ Status type_in(FnCtx *fx, const ValueType *t, Str text, Arena *heap, void *out)
     Error *err = fx->cx->err;
     switch (t->oid) {
     case OID_BOOL: return bool_in(fx, text, out);
-    case OID_CHAR: *(uint8_t *)out = text.len > 0 ? (uint8_t)text.p[0] : 0; return ST_OK;
+    case OID_CHAR: *(uint8_t *)out = char_value(text); return ST_OK;
     case OID_INT2:
     case OID_INT4:
     case OID_INT8: return int_in(fx, t, text, out);
@@ -482,11 +482,7 @@ Status type_out(FnCtx *fx, const ValueType *t, const void *v, StrBuf *sb)
     int extra = fx->facts->extra_float_digits;
     switch (t->oid) {
     case OID_BOOL: strbuf_putc(sb, *(const uint8_t *)v ? 't' : 'f'); return ST_OK;
-    case OID_CHAR:
-        if (*(const char *)v != 0) {
-            strbuf_putc(sb, *(const char *)v);
-        }
-        return ST_OK;
+    case OID_CHAR: strbuf_append(sb, buf, char_text(*(const uint8_t *)v, buf)); return ST_OK;
     case OID_INT2: put_int(*(const int16_t *)v, sb); return ST_OK;
     case OID_INT4: put_int(*(const int32_t *)v, sb); return ST_OK;
     case OID_INT8: put_int(*(const int64_t *)v, sb); return ST_OK;

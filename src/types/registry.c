@@ -3,6 +3,8 @@
  */
 #include "types/registry.h"
 
+#include <stdio.h>
+
 #include "types/func.h"
 #include "types/kernels.h"
 
@@ -498,4 +500,12 @@ void type_format(Oid oid, int32_t typmod, StrBuf *out)
     if (elem_row != NULL) {
         strbuf_puts(out, "[]");
     }
+}
+
+void type_name_text(Oid oid, char out[TYPE_NAME_BYTES])
+{
+    const TypeRow *row = type_by_oid(oid);
+    Oid elem = row != NULL && row->name[0] == '_' ? type_element(oid) : 0;
+    const TypeRow *named = elem != 0 ? type_by_oid(elem) : row;
+    (void)snprintf(out, TYPE_NAME_BYTES, "%s%s", named != NULL ? sql_name(named) : "???", elem != 0 ? "[]" : "");
 }

@@ -217,6 +217,9 @@ static inline bool type_is_unsigned_i64(Oid oid)
  * (char(n) without it is "character").
  */
 void type_format(Oid oid, int32_t typmod, StrBuf *out);
+/* SQL's name without modifiers, for messages; cut if need be. */
+enum { TYPE_NAME_BYTES = 96 };
+void type_name_text(Oid oid, char out[TYPE_NAME_BYTES]);
 /* Decodes numeric's typmod; false when there is none. */
 bool numeric_typmod(int32_t typmod, int *out_precision, int *out_scale);
 int32_t numeric_typmod_make(int precision, int scale);

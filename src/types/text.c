@@ -596,7 +596,6 @@ static Status quote_literal(FnCtx *fx, Arena *heap, Str s, StrView *out)
         return ctx_nomem(fx->cx, s.len * 2);
     }
     if (memchr(s.p, '\\', s.len) != NULL) {
-        p[n++] = ' ';
         p[n++] = 'E';
     }
     p[n++] = '\'';
@@ -846,8 +845,8 @@ KERNEL1(k_same, StrView, StrView, r = a;)
 KERNEL1(k_to_name, StrView, StrView, r = PART(a, 0, utf8_clip(strview_ptr(&a), a.len, 63));)
 KERNEL1(k_bpchar_name, StrView, StrView, uint32_t len = trimmed_len(&a);
         r = PART(a, 0, utf8_clip(strview_ptr(&a), len, 63));)
-KERNEL1(k_text_char, StrView, uint8_t, r = a.len > 0 ? (uint8_t)strview_ptr(&a)[0] : 0;)
-KERNEL1(k_char_text, char, StrView, r = strview_make(&a, a != 0);)
+KERNEL1(k_text_char, StrView, uint8_t, r = char_value(STR(a));)
+KERNEL1(k_char_text, uint8_t, StrView, char text[4]; r = strview_make(text, char_text(a, text));)
 KERNEL1(k_bool_text, uint8_t, StrView, r = a ? strview_make("true", 4) : strview_make("false", 5);)
 
 KERNEL_FN(k_varchar_fn)

@@ -39,6 +39,29 @@ Status check_utf8(Error *err, Str text)
     return err_set(err, ST_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": %s", hex);
 }
 
+uint32_t char_text(uint8_t v, char out[4])
+{
+    if (v < 0x80) {
+        out[0] = (char)v;
+        return v != 0;
+    }
+    out[0] = '\\';
+    out[1] = (char)('0' + (v >> 6));
+    out[2] = (char)('0' + (v >> 3 & 7));
+    out[3] = (char)('0' + (v & 7));
+    return 4;
+}
+
+static bool octal_digit(char c) { return c >= '0' && c <= '7'; }
+
+uint8_t char_value(Str s)
+{
+    if (s.len == 4 && s.p[0] == '\\' && octal_digit(s.p[1]) && octal_digit(s.p[2]) && octal_digit(s.p[3])) {
+        return (uint8_t)((s.p[1] - '0') << 6 | (s.p[2] - '0') << 3 | (s.p[3] - '0'));
+    }
+    return s.len > 0 ? (uint8_t)s.p[0] : 0;
+}
+
 /* ---- integers ---- */
 
 size_t int8_text(int64_t v, char out[INT_TEXT_BYTES])

@@ -19,6 +19,10 @@ size_t int8_text(int64_t v, char out[INT_TEXT_BYTES]);
 /* Whitespace, sign, digits, whitespace; 22P02 and 22003 with the type's SQL name. */
 STATUS int_parse(Error *err, Str text, int64_t min, int64_t max, const char *type, int64_t *out);
 
+/* "char": one byte; those beyond ASCII are written and read as \ooo. Returns the length, 0..4. */
+uint32_t char_text(uint8_t v, char out[4]);
+uint8_t char_value(Str text);
+
 /* "invalid input syntax for type X: ..." */
 Status bad_input(Error *err, const char *type, Str text);
 STATUS check_utf8(Error *err, Str text); /* 22021 */

@@ -83,7 +83,7 @@ static bool rule_name(const char **io, char out[32])
     }
     out[n] = '\0';
     *io = p;
-    return n >= 3;
+    return true; /* a name may be empty: PostgreSQL takes "100" for an offset of 100 hours */
 }
 
 static bool rule_number(const char **io, int max, int *out)

@@ -149,7 +149,8 @@ static Result run_set(Eval *e, const FnRow *fn, const ValueType *types, char *co
         return error_result(e);
     }
     strbuf_init(&sb, &e->budget);
-    for (uint32_t got = 1; got > 0 && st == ST_OK && sb.len < 4000;) {
+    uint32_t total = 0;
+    for (uint32_t got = 1; got > 0 && st == ST_OK && total < 300; total += got) {
         vec_reset(out);
         st = srf_next(&e->fx, state, out, 2, &got);
         for (uint32_t i = 0; i < got && st == ST_OK; i++) {
