@@ -88,6 +88,8 @@ STATIC_ASSERT(sizeof(NodeHeader) == NODE_SLOTS_AT - PAGE_HEADER_BYTES, "on-disk 
 STATIC_ASSERT(offsetof(NodeHeader, count) == 40 && offsetof(NodeHeader, prefix_len) == 48, "on-disk format");
 STATIC_ASSERT(NODE_SLOTS_AT % 8 == 0, "slots are read as aligned words");
 STATIC_ASSERT((int)BTREE_ENTRY_MAX <= (int)SLOT_LEN_MASK, "a slot holds the length");
+STATIC_ASSERT(2 * NODE_SLOT_BYTES + NODE_CHILD_BYTES + NODE_CELL_MAX + 2 * BTREE_ENTRY_MAX <= (int)NODE_SPACE,
+              "an inner node of one child has room for any separator");
 STATIC_ASSERT(2 * (NODE_SLOT_BYTES + NODE_CELL_MAX) + 2 * BTREE_ENTRY_MAX <= (int)NODE_SPACE,
               "every node can be split");
 

@@ -121,6 +121,27 @@ static void entries_with_one_key_order_by_tid(void **state)
     assert_int_equal(n.h.count, i);
 }
 
+static void a_node_covers_from_its_low_fence_to_before_its_high_fence(void **state)
+{
+    (void)state;
+    uint8_t page[PAGE_BYTES];
+    NodeKey low = {(const uint8_t *)"ab", 2, 0}, high = {(const uint8_t *)"ac", 2, 5};
+    new_node(page, 0, low, &high);
+    Node n = load(page);
+    assert_int_equal(n.h.prefix_len, 1);
+    assert_true(node_covers(&n, low, false));
+    assert_false(node_covers(&n, low, true)); /* what is before it lies in the node on the left */
+    assert_false(node_covers(&n, high, false));
+    assert_true(node_covers(&n, high, true));
+    assert_true(node_covers(&n, (NodeKey){high.p, 2, 4}, false));
+    assert_false(node_covers(&n, (NodeKey){high.p, 2, 6}, true));
+    assert_false(node_covers(&n, (NodeKey){(const uint8_t *)"a", 1, 9}, false));
+    new_node(page, 0, low, NULL);
+    n = load(page);
+    assert_int_equal(n.h.prefix_len, 0);
+    assert_true(node_covers(&n, (NodeKey){(const uint8_t *)"\xff\xff\xff", 3, UINT64_MAX}, false));
+}
+
 /* ---- split ---- */
 
 typedef struct Half {
@@ -320,8 +341,11 @@ static void damaged_pages_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_order_as_keys_do),       cmocka_unit_test(entries_with_one_key_order_by_tid),
-        cmocka_unit_test(every_full_node_can_be_split), cmocka_unit_test(redo_survives_garbage),
+        cmocka_unit_test(heads_order_as_keys_do),
+        cmocka_unit_test(entries_with_one_key_order_by_tid),
+        cmocka_unit_test(a_node_covers_from_its_low_fence_to_before_its_high_fence),
+        cmocka_unit_test(every_full_node_can_be_split),
+        cmocka_unit_test(redo_survives_garbage),
         cmocka_unit_test(damaged_pages_do_no_harm),
     };
     btree_register(&registry);

@@ -14,6 +14,7 @@
 
 #include "access/btree_redo.h"
 #include "btree_model.h"
+#include "os/thread.h"
 
 static BTreeBytes str(const char *s)
 {
@@ -339,6 +340,120 @@ static void bounds_longer_than_any_key_are_fine(void **state)
     bt_expect_range(&f->cx, f->tree, &none, &(BTreeRange){.lower = bound, .upper = bound}, 5);
 }
 
+/* ---- forced interleavings ---- */
+
+/* At a sync point where the tree holds no latch, somebody else changes the tree at once and thoroughly. */
+typedef struct Storm {
+    BtFix *f;
+    Model *m;
+    Rng r;
+    bool grow;
+    bool raging;
+    unsigned calm; /* so many times nothing happens first */
+    unsigned storms;
+} Storm;
+
+enum { STORM_KEYS = 12, STORM_TIDS = 300 };
+
+/* Few keys of one byte, many TIDs: each storm splits or merges the very leaves the outer call is on its way to, and
+ * keys equal to fences are common. */
+static TestEntry storm_entry(Rng *r, uint8_t *key)
+{
+    *key = (uint8_t)rng_below(r, STORM_KEYS);
+    return (TestEntry){.key = key, .key_len = 1, .tid = {1 + rng_below(r, STORM_TIDS)}, .payload_len = 40};
+}
+
+static void change_both(BtFix *f, Model *m, Rng *r, bool insert)
+{
+    uint8_t key;
+    TestEntry e = storm_entry(r, &key);
+    if (insert) {
+        bool done = bt_insert(&f->cx, f->tree, &e);
+        assert_int_equal(done, btree_model_insert(m, &e));
+    } else {
+        bool done = bt_delete(&f->cx, f->tree, &e, BTREE_PURGE);
+        assert_int_equal(done, btree_model_delete(m, &e));
+    }
+}
+
+static void storm(void *arg)
+{
+    Storm *s = arg;
+    if (s->raging || s->calm-- > 0) {
+        return;
+    }
+    s->raging = true;
+    for (int i = 0; i < 2500; i++) {
+        change_both(s->f, s->m, &s->r, s->grow);
+    }
+    s->grow = !s->grow;
+    s->calm = (unsigned)rng_below(&s->r, 20);
+    s->storms++;
+    s->raging = false;
+}
+
+/* A look-up over several leaves is not one moment: when a storm came in between, only its order is certain. */
+static void expect_lookup(BtFix *f, const Model *m, uint8_t key, const Storm *s)
+{
+    unsigned storms = s->storms;
+    Tid tids[STORM_TIDS];
+    bool more, exact;
+    BTreeBatch b = {.tids = tids, .max = STORM_TIDS};
+    OK(&f->cx, btree_lookup(&f->cx, f->tree, (BTreeBytes){&key, 1}, &b, &more));
+    for (uint32_t i = 1; i < b.n; i++) {
+        assert_true(tids[i - 1].v < tids[i].v);
+    }
+    if (s->storms != storms) {
+        return;
+    }
+    TestEntry first = {.key = &key, .key_len = 1};
+    size_t at = btree_model_find(m, &first, &exact);
+    for (uint32_t i = 0; i < b.n; i++) {
+        assert_true(at + i < m->n && m->v[at + i].key[0] == key && tid_eq(m->v[at + i].tid, tids[i]));
+    }
+    assert_true(at + b.n == m->n || m->v[at + b.n].key[0] != key);
+}
+
+static void storm_at(const char *point, uint64_t seed)
+{
+    BtFix f;
+    Model m = {0};
+    Rng r;
+    uint8_t key;
+    SyncHooks *hooks = sync_hooks_new();
+    Storm s = {.f = &f, .m = &m, .grow = true};
+    rng_seed(&r, seed);
+    rng_seed(&s.r, seed + 1);
+    bt_open(&f, 512);
+    sync_hooks_set(hooks, point, storm, &s);
+    sync_hooks_enter(hooks);
+    for (int i = 0; i < 1500 && s.storms < 100; i++) {
+        /* The storm changes model and tree together, before either the outer change or its look at the model. */
+        TestEntry e = storm_entry(&r, &key);
+        bool insert = rng_below(&r, 2) == 0;
+        bool done = insert ? bt_insert(&f.cx, f.tree, &e) : bt_delete(&f.cx, f.tree, &e, BTREE_PURGE);
+        assert_int_equal(done, insert ? btree_model_insert(&m, &e) : btree_model_delete(&m, &e));
+        expect_lookup(&f, &m, key, &s);
+    }
+    sync_hooks_enter(NULL);
+    bt_expect_equal(&f.cx, f.tree, &m);
+    assert_int_equal(bt_verify(&f.cx, f.tree, true).entries, m.n);
+    print_message("# %s: %u storms\n", point, s.storms);
+    btree_model_done(&m);
+    bt_close(&f);
+    sync_hooks_free(hooks);
+}
+
+static void changes_between_two_steps_are_noticed(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"btree.write.before_leaf", "btree.opt.before_child", "btree.opt.before_valid",
+                                         "btree.root.relatch"};
+    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+        storm_at(points[i], 1000 + i);
+    }
+}
+
 /* ---- the verifier ---- */
 
 static void count_problem(void *arg, const char *text)
@@ -402,6 +517,7 @@ int main(void)
         cmocka_unit_test(cursors_go_on_through_changes),
         cmocka_unit_test_setup_teardown(a_small_batch_is_told_so, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds_longer_than_any_key_are_fine, setup, teardown),
+        cmocka_unit_test(changes_between_two_steps_are_noticed),
         cmocka_unit_test_setup_teardown(the_verifier_finds_damage, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
