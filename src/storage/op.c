@@ -224,6 +224,11 @@ void op_release_undo(Store *s, uint64_t bytes)
     ASSERT(before >= bytes);
 }
 
+uint64_t op_undo_reserved(Store *s)
+{
+    return atomic_load_explicit(&s->wal.undo_reserved, memory_order_relaxed);
+}
+
 /* ---- new pages and freed pages ---- */
 
 /* The space page that holds the ordinal's class, latched for the next record; the one already held when it is the same. */

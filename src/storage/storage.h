@@ -233,6 +233,7 @@ STATUS op_begin(Ctx *cx, Store *s, const OpNeed *need, StoreOp *op);
 void op_end(StoreOp *op);
 /* Ends the reservation of undo bytes made by operations of a transaction (it ended). */
 void op_release_undo(Store *s, uint64_t bytes);
+uint64_t op_undo_reserved(Store *s); /* bytes of all transactions now: 0 when none is running */
 /* Bytes of WAL a record with n pages and so many bytes of data in all takes, with alignment: the figure for OpNeed. */
 uint32_t wal_record_bytes(unsigned n_pages, uint32_t data_bytes);
 
