@@ -144,6 +144,7 @@ typedef struct ExprCall {
     Oid oper;       /* the operator it was written as (or is by meaning: NULLIF, ANY), 0 = none */
     bool relabel;   /* a cast that leaves the bytes as they are */
     bool is_typmod; /* a cast to the same type that applies type.typmod */
+    bool is_explicit; /* of casts: strings are cut silently */
 } ExprCall;
 
 /* An aggregate or window call: the planner replaces it by the column that its operator computes. */
