@@ -1,10 +1,10 @@
 /*
  * access/heap.h: table pages as small column stores (PAX).
  *
- * Key idea: a page holds up to 2,048 rows, each column an array of its own at an offset that the page's column directory
- * gives. The page is self-describing: redo and undo need neither layout nor catalog. This module knows physical columns
- * only (widths and byte strings); visibility, locks and undo are the business of `txn`, which calls in with the page
- * latched. Formats, invariants H1..H9 and the reasons are in README.md.
+ * Key idea: a page holds up to 2,048 rows, each column an array of its own at an offset that the page's column
+ * directory gives. The page is self-describing: redo and undo need neither layout nor catalog. This module knows
+ * physical columns only (widths and byte strings); visibility, locks and undo are the business of `txn`, which calls in
+ * with the page latched. Formats, invariants H1..H9 and the reasons are in README.md.
  *
  * Terms
  *   slot        a row's place in the page; TID = page, slot, generation
@@ -12,7 +12,8 @@
  *   shape       all layouts of a table, newest last; what a caller passes to read and write
  *   fill        the value of a column in rows written before the column existed (NULL, or ADD COLUMN's default)
  *   array       a column's values in a page. A column without one is *absent*: every row has the fill (or NULL)
- *   image       a row's values encoded (log, undo); *list*: some columns' values encoded (new values, before image, key)
+ *   image       a row's values encoded (log, undo); *list*: some columns' values encoded (new values, before image,
+ *   key)
  *   reserved    string bytes that unfinished versions have freed; known to txn alone, passed in, never given away
  *
  * Latches: every function on a page wants it latched by the caller: shared to read or build, exclusive to log. Nothing
@@ -61,7 +62,8 @@ enum {
 
 /*
  * Record types. A record of rows has one page (pages[0]); its body is the caller's. txn registers their replay
- * functions; heap_register gives their names and redo functions. Compensations use the same types with the caller's flags.
+ * functions; heap_register gives their names and redo functions. Compensations use the same types with the caller's
+ * flags.
  */
 enum {
     HEAP_WAL_INSERT = 16, /* redo INIT or INSERT */
@@ -82,9 +84,9 @@ void heap_register(StoreRegistry *r);
 typedef enum HeapWidth { HEAP_W1 = 1, HEAP_W2, HEAP_W4, HEAP_W8, HEAP_W16, HEAP_STRING } HeapWidth;
 
 /*
- * A string: bit for bit the StrView of types/value.h. Up to 12 bytes are inline, zero padded; of a longer one the first 4 are in
- * `prefix`. In a page the pointer is an offset or an overflow reference; outside it is a pointer (or, in an overflow value,
- * the PageId of the chain's first page).
+ * A string: bit for bit the StrView of types/value.h. Up to 12 bytes are inline, zero padded; of a longer one the first
+ * 4 are in `prefix`. In a page the pointer is an offset or an overflow reference; outside it is a pointer (or, in an
+ * overflow value, the PageId of the chain's first page).
  */
 enum { HEAP_VIEW_INLINE = 12 };
 typedef struct HeapView {
@@ -106,8 +108,8 @@ STATIC_ASSERT(sizeof(HeapView) == 16 && offsetof(HeapView, prefix) == 4 && offse
 typedef enum HeapState { HEAP_PRESENT, HEAP_NULL, HEAP_OVERFLOW } HeapState;
 
 /*
- * One value. Fixed widths: the first 1..16 of `bytes`, little-endian. STRING: `view`, whose pointer the owner of the bytes keeps alive.
- * HEAP_OVERFLOW: view.len is the whole length, view.prefix its first bytes, view.ref the PageId.
+ * One value. Fixed widths: the first 1..16 of `bytes`, little-endian. STRING: `view`, whose pointer the owner of the
+ * bytes keeps alive. HEAP_OVERFLOW: view.len is the whole length, view.prefix its first bytes, view.ref the PageId.
  */
 typedef struct HeapValue {
     union {
@@ -192,13 +194,16 @@ static inline const HeapLayout *heap_newest(const HeapShape *s)
 }
 /* NULL when the shape has no such layout. */
 const HeapLayout *heap_layout(const HeapShape *s, uint32_t id);
-/* The layout is legal: widths known, fills short enough. ST_TOO_MANY_COLUMNS, ST_PROGRAM_LIMIT_EXCEEDED, ST_INTERNAL. */
+/*
+ * The layout is legal: widths known, fills short enough. ST_TOO_MANY_COLUMNS, ST_PROGRAM_LIMIT_EXCEEDED, ST_INTERNAL.
+ */
 STATUS heap_layout_check(const HeapLayout *l, Error *err);
 
 /*
- * Which values of a row must go to overflow chains before the row is written: all strings beyond HEAP_INLINE_MAX, then the
- * longest ones until the row fits an empty page. Sets `out_push[c]` for those (n_columns flags, all written). Values that are
- * HEAP_OVERFLOW already stay. ST_PROGRAM_LIMIT_EXCEEDED when the row does not fit a page even so (54000).
+ * Which values of a row must go to overflow chains before the row is written: all strings beyond HEAP_INLINE_MAX, then
+ * the longest ones until the row fits an empty page. Sets `out_push[c]` for those (n_columns flags, all written).
+ * Values that are HEAP_OVERFLOW already stay. ST_PROGRAM_LIMIT_EXCEEDED when the row does not fit a page even so
+ * (54000).
  */
 STATUS heap_row_plan(const HeapLayout *l, const HeapValue *row, bool *out_push, Error *err);
 
@@ -206,8 +211,8 @@ STATUS heap_row_plan(const HeapLayout *l, const HeapValue *row, bool *out_push, 
 
 /*
  * A page being looked at; valid as long as the latch is held. heap_open checks what every access rests on (format,
- * counts, areas inside the page); array offsets and string views are bounds-checked where they are used. `shape` may be NULL (undo,
- * purge): then columns cannot be read by value. ST_CORRUPTED names page and object.
+ * counts, areas inside the page); array offsets and string views are bounds-checked where they are used. `shape` may be
+ * NULL (undo, purge): then columns cannot be read by value. ST_CORRUPTED names page and object.
  */
 typedef struct HeapPage {
     const uint8_t *page;
@@ -234,8 +239,8 @@ Tid heap_tid(const HeapPage *p, unsigned slot);
 
 /*
  * Reads columns of a row in use. String bytes of the page are copied to `strings` (at most PAGE_BYTES for distinct
- * columns), fill strings point into the layout, overflow values come as references. Column numbers are those of the newest
- * layout. ST_CORRUPTED for a page that contradicts itself.
+ * columns), fill strings point into the layout, overflow values come as references. Column numbers are those of the
+ * newest layout. ST_CORRUPTED for a page that contradicts itself.
  */
 STATUS heap_read(const HeapPage *p, unsigned slot, const uint16_t *columns, unsigned n, char *strings, Error *err,
                  HeapValue *out_values);
@@ -248,16 +253,16 @@ unsigned heap_space_class(const HeapPage *p, uint32_t reserved);
 /* ---- encoded values: images, lists ---- */
 
 /*
- * A list: some columns' values, ascending by column. Self-describing. Used for the new values of an update, its before image, and keys.
- * Bytes of the encoding of n values are at most heap_list_bytes_max.
+ * A list: some columns' values, ascending by column. Self-describing. Used for the new values of an update, its before
+ * image, and keys. Bytes of the encoding of n values are at most heap_list_bytes_max.
  */
 uint32_t heap_list_bytes_max(const HeapLayout *l, const uint16_t *columns, const HeapValue *values, unsigned n);
 /* Encodes; returns bytes written. The width of columns[i] is the layout's. `columns` ascending. */
 uint32_t heap_list_encode(const HeapLayout *l, const uint16_t *columns, const HeapValue *values, unsigned n,
                           uint8_t *out);
 /*
- * Walks a list: heap_list_begin, then heap_list_next until it returns ST_END. String pointers of the values point into the
- * encoding. ST_CORRUPTED on malformed bytes.
+ * Walks a list: heap_list_begin, then heap_list_next until it returns ST_END. String pointers of the values point into
+ * the encoding. ST_CORRUPTED on malformed bytes.
  */
 typedef struct HeapList {
     const uint8_t *at;
@@ -267,7 +272,10 @@ typedef struct HeapList {
 } HeapList;
 STATUS heap_list_begin(HeapList *it, const uint8_t *p, size_t len, Error *err);
 STATUS heap_list_next(HeapList *it, Error *err, uint16_t *out_column, uint8_t *out_width, HeapValue *out_value);
-/* Overlays a before image on values read: values[i] of columns[i] (ascending) is replaced where the list has the column. */
+/*
+ * Overlays a before image on values read: values[i] of columns[i] (ascending) is replaced where the list has the
+ * column.
+ */
 STATUS heap_list_apply(const uint8_t *p, size_t len, const uint16_t *columns, unsigned n, Error *err,
                        HeapValue *io_values);
 
@@ -281,9 +289,9 @@ STATUS heap_before_image(const HeapPage *p, unsigned slot, const uint16_t *colum
                          uint8_t *out, uint32_t *out_len);
 
 /*
- * What a log record did to a page: for recovery, the change feed and tests. `kind` is the redo kind. Rows of INIT and INSERT
- * follow one after another through heap_change_row; UPDATE gives one with `list`; MARK, UNMARK and FREE give slots.
- * Bytes point into the record.
+ * What a log record did to a page: for recovery, the change feed and tests. `kind` is the redo kind. Rows of INIT and
+ * INSERT follow one after another through heap_change_row; UPDATE gives one with `list`; MARK, UNMARK and FREE give
+ * slots. Bytes point into the record.
  */
 typedef struct HeapChange {
     uint8_t kind;
@@ -304,7 +312,10 @@ typedef struct HeapChangeRow {
 } HeapChangeRow;
 STATUS heap_change_begin(HeapChange *c, const WalPage *ref, Error *err);
 STATUS heap_change_row(HeapChange *c, Error *err, HeapChangeRow *out_row); /* ST_END after the last */
-/* Decodes a row image into values of columns 0..n-1 (fill where the image says so or ends earlier; `layout` gives fills). */
+/*
+ * Decodes a row image into values of columns 0..n-1 (fill where the image says so or ends earlier; `layout` gives
+ * fills).
+ */
 STATUS heap_image_decode(const HeapLayout *layout, const uint8_t *image, size_t len, Error *err, HeapValue *out_values);
 
 /* ---- building changes ---- */
@@ -360,8 +371,9 @@ void heap_insert_end(HeapInsert *b); /* b->data is complete; at least one row, o
 
 /*
  * An update in place: columns ascending, values of the newest layout's widths. On HEAP_FITS *out is complete and
- * *out_freed is the string bytes that the update frees: the caller adds them to the page's reserved bytes until the version
- * is finished (commit: released; undo: released by the restore, which uses them). `buf` has HEAP_DATA_MAX bytes.
+ * *out_freed is the string bytes that the update frees: the caller adds them to the page's reserved bytes until the
+ * version is finished (commit: released; undo: released by the restore, which uses them). `buf` has HEAP_DATA_MAX
+ * bytes.
  */
 HeapFit heap_update_build(const HeapPage *p, unsigned slot, const uint16_t *columns, const HeapValue *values,
                           unsigned n, uint32_t reserved, uint32_t stamp, uint8_t *buf, HeapData *out,
@@ -372,7 +384,10 @@ HeapFit heap_update_build(const HeapPage *p, unsigned slot, const uint16_t *colu
  */
 STATUS heap_restore_build(const HeapPage *p, unsigned slot, const uint8_t *list, uint32_t list_len, uint32_t stamp,
                           uint8_t *buf, Error *err, HeapData *out);
-/* Sets (HEAP_REDO_MARK) or clears (HEAP_REDO_UNMARK) delete marks and stamps; slots in use, ascending, and not marked / marked. */
+/*
+ * Sets (HEAP_REDO_MARK) or clears (HEAP_REDO_UNMARK) delete marks and stamps; slots in use, ascending, and not marked
+ * / marked.
+ */
 void heap_mark_build(const HeapPage *p, uint8_t redo, const uint16_t *slots, const uint32_t *stamps, unsigned n,
                      uint8_t *buf, HeapData *out);
 /* Frees slots in use (undo of insert, purge), ascending; their generations are bumped. */
@@ -458,7 +473,10 @@ typedef struct HeapLike {
 STATUS heap_like_compile(Ctx *cx, Arena *arena, Str pattern, int escape, HeapLike *out);
 bool heap_like_match(const HeapLike *like, const char *p, size_t len);
 
-/* column <test> constant(s). NULL constants are folded by the caller. A NULL value of the column is never selected but by IS_NULL. */
+/*
+ * column <test> constant(s). NULL constants are folded by the caller. A NULL value of the column is never selected
+ * but by IS_NULL.
+ */
 typedef struct HeapPredicate {
     uint16_t column;
     uint8_t test;  /* HeapTest */
@@ -470,17 +488,18 @@ typedef struct HeapPredicate {
 } HeapPredicate;
 
 /*
- * Takes out of the selection the rows that fail a predicate (AND). Rows whose answer needs an overflow value stay selected
- * and are set in `recheck` (same shape; the caller zeroed it, or passes NULL when there are no STRING predicates): the
- * caller evaluates the whole filter for them after the copy. Never fails: what a corrupt view would need is left selected, and the copy
- * reports it. Returns how many rows are left.
+ * Takes out of the selection the rows that fail a predicate (AND). Rows whose answer needs an overflow value stay
+ * selected and are set in `recheck` (same shape; the caller zeroed it, or passes NULL when there are no STRING
+ * predicates): the caller evaluates the whole filter for them after the copy. Never fails: what a corrupt view would
+ * need is left selected, and the copy reports it. Returns how many rows are left.
  */
 unsigned heap_filter(const HeapPage *p, const HeapPredicate *preds, unsigned n, HeapSelection *io_sel,
                      HeapSelection *io_recheck);
 
 /*
- * Copies selected rows out, densely and in slot order. Buffers: data 2,048 * width (16 for strings), 16-byte aligned; nulls
- * and overflow HEAP_WORDS_MAX words; strings PAGE_BYTES. A NULL's data is zero. A fill string points into the layout.
+ * Copies selected rows out, densely and in slot order. Buffers: data 2,048 * width (16 for strings), 16-byte aligned;
+ * nulls and overflow HEAP_WORDS_MAX words; strings PAGE_BYTES. A NULL's data is zero. A fill string points into the
+ * layout.
  */
 typedef struct HeapColumnOut {
     uint16_t column;
@@ -505,8 +524,8 @@ STATUS heap_copy(const HeapPage *p, const HeapSelection *sel, HeapColumnOut *col
 /* ---- placement ---- */
 
 /*
- * Where a table's next rows go: in memory only, one per open object. Several insertion pages, chosen by the caller's hint
- * (thread or session number), keep writers apart. Atomics, no lock; a lost update of a hint is harmless.
+ * Where a table's next rows go: in memory only, one per open object. Several insertion pages, chosen by the caller's
+ * hint (thread or session number), keep writers apart. Atomics, no lock; a lost update of a hint is harmless.
  */
 enum { HEAP_INSERT_PAGES = 8 };
 typedef struct HeapTable {
@@ -516,7 +535,10 @@ typedef struct HeapTable {
     _Atomic uint32_t fixed_bytes;  /* the same for array bytes per row (width of columns that have arrays) */
 } HeapTable;
 void heap_table_init(HeapTable *t, StoreObject *object);
-/* Out-of-line string bytes of a row: what heap_place looks for. (Array bytes are taken in a page already by its slots.) */
+/*
+ * Out-of-line string bytes of a row: what heap_place looks for. (Array bytes are taken in a page already by its
+ * slots.)
+ */
 uint32_t heap_row_bytes(const HeapLayout *l, const HeapValue *row);
 /* Capacity for a new page, from the row at hand and the running means. At least 1. */
 unsigned heap_choose_capacity(const HeapTable *t, const HeapLayout *l, const HeapValue *row);
@@ -530,8 +552,8 @@ unsigned heap_choose_capacity(const HeapTable *t, const HeapLayout *l, const Hea
  *         heap_place_reject(cx, &pl, frame, reserved);   (unlatches)
  *     }
  * The frame comes latched exclusively. After a bounded number of rejections, or when no page is known, it is a new one
- * (pl.is_new, pl.ordinal; use heap_insert_begin_new). heap_place_done leaves it latched. A new page that is not used after
- * all: op_abandon.
+ * (pl.is_new, pl.ordinal; use heap_insert_begin_new). heap_place_done leaves it latched. A new page that is not used
+ * after all: op_abandon.
  */
 typedef struct HeapPlace {
     HeapTable *table;
@@ -555,8 +577,8 @@ void heap_note_space(Ctx *cx, HeapTable *t, const HeapPage *p, uint32_t reserved
 STATUS heap_page_check(const uint8_t *page, Error *err);
 
 /*
- * All pages of a table: heap_page_check, that directory and layout agree, each overflow chain (length, order, owner). `row`
- * (may be NULL) is called with the page latched shared for every slot in use: it may read, not wait. ST_CORRUPTED
+ * All pages of a table: heap_page_check, that directory and layout agree, each overflow chain (length, order, owner).
+ * `row` (may be NULL) is called with the page latched shared for every slot in use: it may read, not wait. ST_CORRUPTED
  * from it is a problem of that page; another status ends the check and is returned. Problems go to `report`.
  */
 typedef struct HeapCheck {

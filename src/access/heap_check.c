@@ -1,6 +1,6 @@
 /*
- * access/heap_check.c: verifying all pages of a table. Goes on after a problem; only memory, interrupts and the caller's
- * callback end it.
+ * access/heap_check.c: verifying all pages of a table. Goes on after a problem; only memory, interrupts and the
+ * caller's callback end it.
  */
 #include "access/heap_int.h"
 #include "access/overflow.h"

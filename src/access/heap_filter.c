@@ -1,6 +1,6 @@
 /*
- * access/heap_filter.c: predicates on the columns of a page: the whitelist of what may run under a latch. Fixed widths go
- * through the range kernels; strings are compared row by row, mostly by length and prefix in the view.
+ * access/heap_filter.c: predicates on the columns of a page: the whitelist of what may run under a latch. Fixed widths
+ * go through the range kernels; strings are compared row by row, mostly by length and prefix in the view.
  */
 #include "access/heap_int.h"
 #include "access/heap_range.h"

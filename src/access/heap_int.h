@@ -358,10 +358,33 @@ Status heap_redo_relayout(const WalPage *ref, uint8_t *page, Error *err);
 bool heap_update_valid(const uint8_t *page, const uint8_t *data, uint32_t len);
 bool heap_relayout_valid(const uint8_t *page, const uint8_t *data, uint32_t len, uint32_t *out_free);
 
+/* Bytes that a value takes in a page beside its view. */
+static inline uint32_t heap_out_of_line(unsigned width, const HeapValue *v)
+{
+    return width == HEAP_STRING && v->state == HEAP_PRESENT && v->view.len > HEAP_VIEW_INLINE ? v->view.len : 0;
+}
+
+/* What a dropped column takes: its value is nobody's. */
+static inline const HeapValue *heap_effective(const HeapColumn *col, const HeapValue *v)
+{
+    static const HeapValue null = {.state = HEAP_NULL};
+    return col->dropped ? &null : v;
+}
+
+/* Room for an array of the column: with its null bits and the shared fill string. */
+static inline uint32_t heap_array_room(const HeapColumn *col, unsigned capacity)
+{
+    return heap_array_bytes(col->width, capacity) + heap_out_of_line(col->width, &col->fill);
+}
+
 /* The row fits a new page of that capacity. */
 bool heap_first_row_fits(const HeapLayout *l, const HeapValue *row, unsigned capacity);
 /* Bytes of a row in arrays (columns that differ from their fill) and of its out-of-line strings. */
 void heap_row_parts(const HeapLayout *l, const HeapValue *row, uint32_t *out_fixed, uint32_t *out_strings);
+
+/* Bodies of two of them (heap_redo_insert.c), which heap_redo.c wraps in its checks. */
+Status heap_init_redo(const WalPage *ref, uint8_t *page, Error *err);
+Status heap_insert_redo(const WalPage *ref, uint8_t *page, Error *err);
 
 /* Encodings of page changes (offsets in heap_redo.c). */
 enum { HEAP_INIT_BYTES = 20, HEAP_INSERT_BYTES = 12, HEAP_UPDATE_BYTES = 8, HEAP_RELAYOUT_BYTES = 12 };

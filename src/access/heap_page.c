@@ -192,11 +192,15 @@ bool heap_compact(uint8_t *page)
 /* Marks [at, at + len) as taken in a bitmap of the page's bytes; false when part of it was. */
 static bool claim(uint64_t *taken, uint32_t at, uint32_t len)
 {
-    for (uint32_t i = at; i < at + len; i++) {
-        if (taken[i / 64] >> (i % 64) & 1) {
+    uint32_t end = at + len;
+    while (at < end) {
+        uint32_t n = 64 - at % 64 < end - at ? 64 - at % 64 : end - at;
+        uint64_t mask = UINT64_MAX >> (64 - n) << (at % 64);
+        if ((taken[at / 64] & mask) != 0) {
             return false;
         }
-        taken[i / 64] |= UINT64_C(1) << (i % 64);
+        taken[at / 64] |= mask;
+        at += n;
     }
     return true;
 }

@@ -1,7 +1,7 @@
 /*
- * access/heap_place.c: where new rows go. A table has several insertion pages, one per value of the caller's hint modulo
- * HEAP_INSERT_PAGES; each is filled until a row does not fit. Then the free-space map is asked, then a new page is taken,
- * with as many slots as rows of the table's usual size fit.
+ * access/heap_place.c: where new rows go. A table has several insertion pages, one per value of the caller's hint
+ * modulo HEAP_INSERT_PAGES; each is filled until a row does not fit. Then the free-space map is asked, then a new page
+ * is taken, with as many slots as rows of the table's usual size fit.
  */
 #include "access/heap_int.h"
 
@@ -40,7 +40,7 @@ unsigned heap_choose_capacity(const HeapTable *t, const HeapLayout *l, const Hea
     for (unsigned c = 0; c < l->n_columns; c++) {
         arrays += !l->columns[c].dropped && !heap_value_eq(l->columns[c].width, &row[c], &l->columns[c].fill);
     }
-    /* Relaxed: a running mean. The row at hand may have arrays that the usual one has not; they are made all the same. */
+    /* Relaxed: a running mean. Arrays that only the row at hand has are made all the same. */
     uint32_t mean_fixed = atomic_load_explicit(&t->fixed_bytes, memory_order_relaxed) / 16;
     uint32_t mean_strings = atomic_load_explicit(&t->string_bytes, memory_order_relaxed);
     fixed = mean_fixed > fixed ? mean_fixed : fixed;

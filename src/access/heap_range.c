@@ -131,7 +131,8 @@ PORTABLE_FLOAT(block_f32, PageF32)
 PORTABLE_FLOAT(block_f64, PageF64)
 
 /*
- * Runs a block kernel over n values. The last, partial block is copied first: behind the array there may be no more page.
+ * Runs a block kernel over n values. The last, partial block is copied first: behind the array there may be no more
+ * page.
  */
 #define RUNNER(name, type, block, attributes)                                                                          \
     attributes static void name(const uint8_t *data, unsigned n, const HeapRange *r, uint64_t *words)                  \

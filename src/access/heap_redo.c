@@ -8,395 +8,20 @@
  *   insert block  [stamp 4][n_rows 2][n_new 2][image_bytes 4][images][slots][new arrays]
  *                 slots: one word, first | 0x8000, when they are consecutive; otherwise n_rows words, ascending
  *                 new arrays: n_new list entries, the column and its fill, for columns that get an array now
- *   INIT          [object 8][ordinal 4][layout 4][n_columns 2][capacity 2][per column: width, 0x80 has a fill][insert block]
+ *   INIT          [object 8][ordinal 4][layout 4][n_columns 2][capacity 2][per column: width, 0x80 has a fill][insert
+ *   block]
  *   INSERT        [insert block]
  *   UPDATE        [stamp 4][slot 2][n_new 2][new arrays][list]; new arrays are for columns of the list only
  *   MARK, UNMARK  [n 2] then n times [slot 2][stamp 4], slots ascending
  *   FREE          [n 2][slots]
- *   RELAYOUT      [layout 4][capacity 2][old n_columns 2][n_columns 2][n_dropped 2][per added column: width, 0x80][dropped
- *                 columns, 2 each]
+ *   RELAYOUT      [layout 4][capacity 2][old n_columns 2][n_columns 2][n_dropped 2][per added column: width,
+ *                 0x80][dropped columns, 2 each]
  */
-#include "access/heap_int.h"
+#include "access/heap_put.h"
 
 static Status bad(Error *err, const uint8_t *page, const char *what)
 {
     return heap_corrupted(err, page, what);
-}
-
-/* ---- primitive changes ---- */
-
-/* H3: an array after the others, all rows below n_slots holding the fill. The room is there. */
-static void make_array(uint8_t *page, HeapDir *d, const HeapField *fill)
-{
-    HeapHead *h = heap_head(page);
-    unsigned bytes = heap_width_bytes(d->width);
-    uint32_t total = heap_array_bytes(d->width, h->capacity);
-    ASSERT(d->offset == 0 && h->arrays_end + total <= h->strings_start);
-    d->offset = h->arrays_end;
-    h->arrays_end = (uint16_t)(h->arrays_end + total);
-    memset(page + d->offset, 0, total);
-    if (fill->tag == HEAP_TAG_NULL) {
-        PageU64 *nulls = heap_nulls(page, d);
-        for (unsigned slot = 0; slot < h->n_slots; slot++) {
-            heap_bit_set(nulls, slot);
-        }
-        d->flags = (uint8_t)(d->flags | (h->n_slots != 0 ? HEAP_DIR_NULLS : 0));
-        return;
-    }
-    HeapValue v;
-    heap_field_value(fill, &v);
-    if (d->width == HEAP_STRING && fill->len > HEAP_VIEW_INLINE) {
-        h->strings_start = (uint16_t)(h->strings_start - fill->len);
-        memcpy(page + h->strings_start, fill->p, fill->len);
-        d->shared = h->strings_start;
-        d->shared_len = (uint16_t)fill->len;
-        v.view.ref = HEAP_REF_SHARED | d->shared;
-    }
-    for (unsigned slot = 0; slot < h->n_slots; slot++) {
-        memcpy(page + d->offset + slot * bytes, v.bytes, bytes);
-    }
-}
-
-/* Out-of-line bytes that a field takes in a page beyond its view. */
-static inline uint32_t field_private(const HeapField *f, const uint8_t *shared, uint32_t shared_len)
-{
-    if (f->tag != HEAP_STRING || f->len <= HEAP_VIEW_INLINE ||
-        (shared_len == f->len && memcmp(shared, f->p, f->len) == 0)) {
-        return 0;
-    }
-    return f->len;
-}
-
-static void put_string(uint8_t *page, HeapDir *d, unsigned slot, const HeapField *f)
-{
-    HeapHead *h = heap_head(page);
-    PageView *v = &heap_views(page, d)[slot];
-    if (f->tag == HEAP_TAG_OVERFLOW) {
-        memcpy(v, f->p, HEAP_OVERFLOW_BYTES);
-        v->ref |= HEAP_REF_OVERFLOW;
-        return;
-    }
-    *v = heap_view((const char *)f->p, f->len);
-    if (f->len <= HEAP_VIEW_INLINE) {
-        return;
-    }
-    if (field_private(f, page + d->shared, d->shared_len) == 0) {
-        v->ref = HEAP_REF_SHARED | d->shared;
-        return;
-    }
-    ASSERT(h->strings_start - h->arrays_end >= (int)f->len);
-    h->strings_start = (uint16_t)(h->strings_start - f->len);
-    memcpy(page + h->strings_start, f->p, f->len);
-    v->ref = h->strings_start;
-}
-
-/* Stores a field into an array that is there; what the slot held was released before. */
-static inline void put(uint8_t *page, HeapDir *d, unsigned slot, const HeapField *f)
-{
-    uint8_t *data = page + d->offset;
-    if (f->tag == HEAP_TAG_NULL) {
-        unsigned bytes = heap_width_bytes(d->width);
-        d->flags |= HEAP_DIR_NULLS;
-        heap_bit_set(heap_nulls(page, d), slot);
-        memset(data + (size_t)slot * bytes, 0, bytes);
-        return;
-    }
-    if ((d->flags & HEAP_DIR_NULLS) != 0) {
-        heap_bit_clear(heap_nulls(page, d), slot);
-    }
-    switch (f->tag) {
-    case HEAP_W1: data[slot] = *f->p; break;
-    case HEAP_W2: memcpy(data + (size_t)slot * 2, f->p, 2); break;
-    case HEAP_W4: memcpy(data + (size_t)slot * 4, f->p, 4); break;
-    case HEAP_W8: memcpy(data + (size_t)slot * 8, f->p, 8); break;
-    case HEAP_W16: memcpy(data + (size_t)slot * 16, f->p, 16); break;
-    default: put_string(page, d, slot, f); break;
-    }
-}
-
-/* The slot's own string bytes become garbage. */
-static inline void release(uint8_t *page, HeapDir *d, unsigned slot)
-{
-    if (d->width == HEAP_STRING && d->offset != 0) {
-        HeapHead *h = heap_head(page);
-        PageView *v = &heap_views(page, d)[slot];
-        h->garbage = (uint16_t)(h->garbage + heap_view_private(v));
-        *v = (HeapView){0};
-    }
-}
-
-static void set_stamp(uint8_t *page, unsigned slot, uint32_t stamp)
-{
-    HeapHead *h = heap_head(page);
-    PageU32 *stamps = heap_stamps(page);
-    if ((h->flags & HEAP_UNIFORM) != 0) {
-        if (h->stamp == stamp) {
-            return;
-        }
-        for (unsigned i = 0; i < h->n_slots; i++) {
-            stamps[i] = h->stamp;
-        }
-        h->flags &= (uint8_t)~HEAP_UNIFORM;
-    }
-    stamps[slot] = stamp;
-}
-
-/* The gap between arrays and strings becomes at least `need`; total free bytes suffice. False, page unchanged: corrupt. */
-static bool make_room(uint8_t *page, uint32_t need)
-{
-    const HeapHead *h = heap_head_const(page);
-    return (uint32_t)h->strings_start - h->arrays_end >= need || heap_compact(page);
-}
-
-static uint32_t free_bytes(const uint8_t *page)
-{
-    const HeapHead *h = heap_head_const(page);
-    return (uint32_t)h->strings_start - h->arrays_end + h->garbage;
-}
-
-/* An entry of `new arrays` fits its column, which has no array. */
-static bool new_array_ok(const uint8_t *page, unsigned column, const HeapField *fill)
-{
-    const HeapHead *h = heap_head_const(page);
-    if (column >= h->n_columns) {
-        return false;
-    }
-    const HeapDir *d = &heap_dir_const(page)[column];
-    return d->offset == 0 && d->width >= HEAP_W1 && d->width <= HEAP_STRING && fill->tag != HEAP_TAG_OVERFLOW &&
-           heap_tag_fits(fill->tag, d->width) && (fill->tag != HEAP_TAG_NULL) == ((d->flags & HEAP_DIR_FILL) != 0);
-}
-
-static uint32_t new_array_bytes(const uint8_t *page, unsigned column, const HeapField *fill)
-{
-    return heap_array_bytes(heap_dir_const(page)[column].width, heap_head_const(page)->capacity) +
-           (fill->tag == HEAP_STRING && fill->len > HEAP_VIEW_INLINE ? fill->len : 0);
-}
-
-/* ---- insert ---- */
-
-/* What the rows of an insert meet in a column: as it will be once the new arrays are made. */
-typedef struct Target {
-    const uint8_t *fill; /* its shared string; of an array made now: its fill, whatever the width */
-    uint16_t fill_len;
-    uint8_t width;   /* 0 = no array */
-    bool fill_legal; /* images may say FILL */
-} Target;
-
-/* The string that the target's rows share. */
-static inline uint32_t target_shared_len(const Target *t)
-{
-    return t->width == HEAP_STRING && t->fill_len > HEAP_VIEW_INLINE ? t->fill_len : 0;
-}
-
-typedef struct InsertBlock {
-    uint32_t stamp;
-    unsigned n_rows;
-    unsigned n_new;
-    const uint8_t *images;
-    const uint8_t *slots; /* == new_arrays - 2 when consecutive */
-    const uint8_t *new_arrays;
-    const uint8_t *end;
-    bool consecutive;
-} InsertBlock;
-
-static bool insert_parse(const uint8_t *p, size_t len, InsertBlock *out)
-{
-    if (len < HEAP_INSERT_BYTES) {
-        return false;
-    }
-    InsertBlock b = {.stamp = load_u32(p), .n_rows = load_u16(p + 4), .n_new = load_u16(p + 6)};
-    uint32_t image_bytes = load_u32(p + 8);
-    len -= HEAP_INSERT_BYTES;
-    b.images = p + HEAP_INSERT_BYTES;
-    if (image_bytes > len || b.n_rows > HEAP_SLOTS_MAX) {
-        return false;
-    }
-    len -= image_bytes;
-    b.slots = b.images + image_bytes;
-    b.consecutive = b.n_rows != 0 && len >= 2 && (load_u16(b.slots) & 0x8000) != 0;
-    size_t slot_bytes = b.consecutive ? 2 : 2 * (size_t)b.n_rows;
-    if (len < slot_bytes) {
-        return false;
-    }
-    b.new_arrays = b.slots + slot_bytes;
-    b.end = b.slots + len;
-    *out = b;
-    return true;
-}
-
-static inline unsigned insert_slot(const InsertBlock *b, unsigned i)
-{
-    return b->consecutive ? (load_u16(b->slots) & 0x7fffu) + i : load_u16(b->slots + 2 * (size_t)i);
-}
-
-/* H2: slots ascending, free, and not beyond the next one never used. */
-static bool insert_slots_ok(const uint8_t *page, const InsertBlock *b)
-{
-    const HeapHead *h = heap_head_const(page);
-    unsigned n_slots = h->n_slots;
-    for (unsigned i = 0; i < b->n_rows; i++) {
-        unsigned slot = insert_slot(b, i);
-        if ((i > 0 && slot <= insert_slot(b, i - 1)) || slot >= h->capacity || slot > n_slots ||
-            heap_bit(heap_used_const(page), slot)) {
-            return false;
-        }
-        n_slots = slot >= n_slots ? slot + 1 : n_slots;
-    }
-    return true;
-}
-
-/* Fills the targets and adds the bytes of the new arrays to *io_need. */
-static bool insert_targets(const uint8_t *page, const InsertBlock *b, Target *out, uint32_t *io_need)
-{
-    const HeapHead *h = heap_head_const(page);
-    const HeapDir *dir = heap_dir_const(page);
-    for (unsigned c = 0; c < h->n_columns; c++) {
-        bool present = dir[c].offset != 0;
-        if (present && !heap_dir_ok(page, &dir[c])) {
-            return false;
-        }
-        out[c] = (Target){page + dir[c].shared, present ? dir[c].shared_len : 0, present ? dir[c].width : 0,
-                          !present && (dir[c].flags & HEAP_DIR_FILL) != 0};
-    }
-    const uint8_t *at = b->new_arrays;
-    int last = -1;
-    for (unsigned i = 0; i < b->n_new; i++) {
-        uint16_t c;
-        HeapField f;
-        if (!heap_entry_read(&at, b->end, &c, &f) || c <= last || !new_array_ok(page, c, &f)) {
-            return false;
-        }
-        last = c;
-        *io_need += new_array_bytes(page, c, &f);
-        out[c] = (Target){f.p, (uint16_t)f.len, dir[c].width, f.tag != HEAP_TAG_NULL};
-    }
-    return at == b->end;
-}
-
-/* Walks the images: every value goes into its target. Adds string bytes to *io_need. */
-static bool insert_images_ok(const InsertBlock *b, const Target *targets, unsigned n_columns, uint32_t *io_need)
-{
-    const uint8_t *at = b->images;
-    for (unsigned row = 0; row < b->n_rows; row++) {
-        if (b->slots - at < 2 + (int)(n_columns + 1) / 2 || load_u16(at) != n_columns) {
-            return false;
-        }
-        const uint8_t *tags = at + 2;
-        at = tags + (n_columns + 1) / 2;
-        for (unsigned c = 0; c < n_columns; c++) {
-            const Target *t = &targets[c];
-            HeapField f;
-            if (!heap_field_read(&at, b->slots, tags[c / 2] >> (c % 2 * 4) & 15, &f)) {
-                return false;
-            }
-            if (f.tag == HEAP_TAG_FILL ? !t->fill_legal
-                : t->width == 0        ? f.tag != HEAP_TAG_NULL || t->fill_legal
-                                       : !heap_tag_fits(f.tag, t->width)) {
-                return false;
-            }
-            *io_need += field_private(&f, t->fill, target_shared_len(t));
-        }
-    }
-    return at == b->slots && *io_need <= PAGE_BODY_BYTES;
-}
-
-static void insert_rows(uint8_t *page, const InsertBlock *b, const Target *targets)
-{
-    HeapHead *h = heap_head(page);
-    HeapDir *dir = heap_dir(page);
-    unsigned n_columns = h->n_columns;
-    const uint8_t *at = b->images;
-    if (h->n_used == 0 && b->n_rows != 0) {
-        h->stamp = b->stamp;
-        h->flags |= HEAP_UNIFORM;
-    }
-    for (unsigned row = 0; row < b->n_rows; row++) {
-        unsigned slot = insert_slot(b, row);
-        const uint8_t *tags = at + 2;
-        at = tags + (n_columns + 1) / 2;
-        for (unsigned c = 0; c < n_columns; c++) {
-            HeapField f;
-            bool ok = heap_field_read(&at, b->slots, tags[c / 2] >> (c % 2 * 4) & 15, &f);
-            ASSERT(ok);
-            if (dir[c].offset == 0) {
-                continue;
-            }
-            if (UNLIKELY(f.tag == HEAP_TAG_FILL)) {
-                f = (HeapField){.tag = dir[c].width, .len = targets[c].fill_len, .p = targets[c].fill};
-            }
-            put(page, &dir[c], slot, &f);
-        }
-        h->n_slots = (uint16_t)(slot >= h->n_slots ? slot + 1 : h->n_slots);
-        heap_bit_set(heap_used(page), slot);
-        h->n_used++;
-        set_stamp(page, slot, b->stamp);
-    }
-}
-
-static Status insert_block(uint8_t *page, const uint8_t *p, size_t len, Error *err)
-{
-    Target targets[HEAP_COLUMNS_MAX];
-    InsertBlock b;
-    uint32_t need = 0;
-    if (!insert_parse(p, len, &b) || !insert_slots_ok(page, &b) || !insert_targets(page, &b, targets, &need) ||
-        !insert_images_ok(&b, targets, heap_head_const(page)->n_columns, &need) || need > free_bytes(page) ||
-        !make_room(page, need)) {
-        return bad(err, page, "a logged insert does not fit it");
-    }
-    const uint8_t *at = b.new_arrays;
-    for (unsigned i = 0; i < b.n_new; i++) {
-        uint16_t c;
-        HeapField f;
-        bool ok = heap_entry_read(&at, b.end, &c, &f);
-        ASSERT(ok);
-        make_array(page, &heap_dir(page)[c], &f);
-    }
-    insert_rows(page, &b, targets);
-    return ST_OK;
-}
-
-static Status redo_insert(const WalPage *ref, uint8_t *page, Error *err)
-{
-    if (!heap_head_ok(page)) {
-        return bad(err, page, "its header contradicts itself");
-    }
-    return insert_block(page, ref->data, ref->len, err);
-}
-
-static Status redo_init(const WalPage *ref, uint8_t *page, Error *err)
-{
-    uint64_t own_id = page_header(page)->id;
-    const uint8_t *p = ref->data;
-    unsigned n_columns = ref->len < HEAP_INIT_BYTES ? UINT16_MAX : load_u16(p + 16);
-    unsigned capacity = n_columns > HEAP_COLUMNS_MAX ? 0 : load_u16(p + 18);
-    if (capacity == 0 || capacity > HEAP_SLOTS_MAX || ref->len < HEAP_INIT_BYTES + n_columns ||
-        heap_arrays_at(n_columns, capacity) > PAGE_BODY_END) {
-        return bad(err, page, "a logged initialisation is malformed");
-    }
-    for (unsigned c = 0; c < n_columns; c++) {
-        unsigned width = p[HEAP_INIT_BYTES + c] & 0x7f;
-        if (width < HEAP_W1 || width > HEAP_STRING) {
-            return bad(err, page, "a logged initialisation is malformed");
-        }
-    }
-    page_init(page, ref->id, (ObjId){load_u64(p)}, load_u32(p + 8), PAGE_TABLE, HEAP_FORMAT);
-    HeapHead *h = heap_head(page);
-    h->layout_id = load_u32(p + 12);
-    h->n_columns = (uint16_t)n_columns;
-    h->capacity = (uint16_t)capacity;
-    h->arrays_end = (uint16_t)heap_arrays_at(n_columns, capacity);
-    h->strings_start = PAGE_BODY_END;
-    for (unsigned c = 0; c < n_columns; c++) {
-        uint8_t byte = p[HEAP_INIT_BYTES + c];
-        heap_dir(page)[c].width = byte & 0x7f;
-        heap_dir(page)[c].flags = (byte & 0x80) != 0 ? HEAP_DIR_FILL : 0;
-    }
-    Status st = insert_block(page, p + HEAP_INIT_BYTES + n_columns, ref->len - HEAP_INIT_BYTES - n_columns, err);
-    if (st != ST_OK) { /* back to what it was: all zero but for the id */
-        memset(page, 0, PAGE_BYTES);
-        page_header(page)->id = own_id;
-    }
-    return st;
 }
 
 /* ---- update ---- */
@@ -443,10 +68,11 @@ static bool update_ok(const uint8_t *page, unsigned slot, unsigned n_new, const 
         }
         const HeapDir *d = &heap_dir_const(page)[c];
         if (met < n_new && new_column == c) {
-            if (!new_array_ok(page, c, &fill) || !heap_tag_fits(f.tag, d->width)) {
+            if (!heap_new_array_ok(page, c, &fill) || !heap_tag_fits(f.tag, d->width)) {
                 return false;
             }
-            need += new_array_bytes(page, c, &fill) + field_private(&f, fill.p, fill.tag == HEAP_STRING ? fill.len : 0);
+            need += heap_new_array_bytes(page, c, &fill) +
+                    heap_field_private(&f, fill.p, fill.tag == HEAP_STRING ? fill.len : 0);
             if (++met < n_new && !heap_entry_read(&news, limit, &new_column, &fill)) {
                 return false;
             }
@@ -454,7 +80,7 @@ static bool update_ok(const uint8_t *page, unsigned slot, unsigned n_new, const 
             if (d->offset == 0 || !heap_dir_ok(page, d) || !heap_tag_fits(f.tag, d->width)) {
                 return false;
             }
-            need += field_private(&f, page + d->shared, d->shared_len);
+            need += heap_field_private(&f, page + d->shared, d->shared_len);
             if (d->width == HEAP_STRING) {
                 const PageView *v = &heap_views_const(page, d)[slot];
                 if (!heap_view_ok(page, v)) {
@@ -498,7 +124,7 @@ static bool update_parse(const uint8_t *page, const uint8_t *data, uint32_t len,
                     .list = data + HEAP_UPDATE_BYTES,
                     .end = data + len};
     if (!in_use(page, out->slot) || !update_ok(page, out->slot, out->n_new, &out->list, out->end, &need, &freed) ||
-        need > free_bytes(page) + freed || h->garbage + freed > (uint32_t)PAGE_BODY_END - h->strings_start) {
+        need > heap_page_free(page) + freed || h->garbage + freed > (uint32_t)PAGE_BODY_END - h->strings_start) {
         return false;
     }
     out->compact = (uint32_t)h->strings_start - h->arrays_end < need;
@@ -529,7 +155,7 @@ static Status redo_update(const WalPage *ref, uint8_t *page, Error *err)
     while (at != u.end) {
         bool ok = heap_entry_read(&at, u.end, &c, &f);
         ASSERT(ok);
-        release(page, &dir[c], u.slot);
+        heap_release(page, &dir[c], u.slot);
     }
     if (u.compact) {
         bool ok = heap_compact(page);
@@ -538,14 +164,14 @@ static Status redo_update(const WalPage *ref, uint8_t *page, Error *err)
     for (at = u.news; at != u.list;) {
         bool ok = heap_entry_read(&at, u.list, &c, &f);
         ASSERT(ok);
-        make_array(page, &dir[c], &f);
+        heap_make_array(page, &dir[c], &f);
     }
     for (at = u.list + 2; at != u.end;) {
         bool ok = heap_entry_read(&at, u.end, &c, &f);
         ASSERT(ok);
-        put(page, &dir[c], u.slot, &f);
+        heap_put(page, &dir[c], u.slot, &f);
     }
-    set_stamp(page, u.slot, u.stamp);
+    heap_set_stamp(page, u.slot, u.stamp);
     return ST_OK;
 }
 
@@ -574,7 +200,7 @@ static Status redo_mark(const WalPage *ref, uint8_t *page, Error *err)
     for (unsigned i = 0; i < n; i++) {
         unsigned slot = load_u16(ref->data + 2 + 6 * i);
         deleted[slot / 64] ^= UINT64_C(1) << (slot % 64);
-        set_stamp(page, slot, load_u32(ref->data + 4 + 6 * i));
+        heap_set_stamp(page, slot, load_u32(ref->data + 4 + 6 * i));
     }
     h->n_deleted = (uint16_t)(mark ? h->n_deleted + n : h->n_deleted - n);
     return ST_OK;
@@ -628,7 +254,7 @@ static Status redo_free(const WalPage *ref, uint8_t *page, Error *err)
     }
     for (unsigned c = 0; c < h->n_columns; c++) {
         for (unsigned i = 0; i < n && dir[c].width == HEAP_STRING; i++) {
-            release(page, &dir[c], load_u16(slots + 2 * i));
+            heap_release(page, &dir[c], load_u16(slots + 2 * i));
         }
     }
     for (unsigned i = 0; i < n; i++) {
@@ -778,8 +404,8 @@ static Status redo_relayout(const WalPage *ref, uint8_t *page, Error *err)
 /* ---- the public ones ---- */
 
 /*
- * In checking builds: a page that was sound stays so, and one for which the data were wrong is untouched. A page that was not
- * sound (bytes from disk) only has to be survived.
+ * In checking builds: a page that was sound stays so, and one for which the data were wrong is untouched. A page that
+ * was not sound (bytes from disk) only has to be survived.
  */
 static Status checked(RedoFn fn, const WalPage *ref, uint8_t *page, Error *err)
 {
@@ -797,11 +423,11 @@ static Status checked(RedoFn fn, const WalPage *ref, uint8_t *page, Error *err)
 
 Status heap_redo_init(const WalPage *ref, uint8_t *page, Error *err)
 {
-    return checked(redo_init, ref, page, err);
+    return checked(heap_init_redo, ref, page, err);
 }
 Status heap_redo_insert(const WalPage *ref, uint8_t *page, Error *err)
 {
-    return checked(redo_insert, ref, page, err);
+    return checked(heap_insert_redo, ref, page, err);
 }
 Status heap_redo_update(const WalPage *ref, uint8_t *page, Error *err)
 {

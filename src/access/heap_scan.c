@@ -1,9 +1,10 @@
 /*
  * access/heap_scan.c: reading many rows of a page: which are there, and copying the selected ones out column by column.
  *
- * Under the latch there is no allocation and no call-out: destinations are the caller's. When all rows below n_slots are
- * selected a column is one memcpy; otherwise runs of selected rows are copied. Strings are copied as views whose pointers are then moved
- * from the page to the copy: of the whole string area when much of it is wanted, else one by one.
+ * Under the latch there is no allocation and no call-out: destinations are the caller's. When all rows below n_slots
+ * are selected a column is one memcpy; otherwise runs of selected rows are copied. Strings are copied as views whose
+ * pointers are then moved from the page to the copy: of the whole string area when much of it is wanted, else one by
+ * one.
  */
 #include "access/heap_int.h"
 
@@ -139,7 +140,10 @@ static void begin_strings(StringCopy *s, const Rows *rows)
     }
 }
 
-/* Makes views of page offsets ones of pointers. False: one points outside the page, or there are more bytes than a page has. */
+/*
+ * Makes views of page offsets ones of pointers. False: one points outside the page, or there are more bytes than a
+ * page has.
+ */
 static bool move_strings(StringCopy *s, const HeapDir *d, HeapColumnOut *c, unsigned n)
 {
     const uint8_t *page = s->page->page;

@@ -2,47 +2,21 @@
  * access/heap_write.c: building changes: does it fit, and its encoding. Encodings are described in heap_redo.c, which
  * does the changing.
  *
- * H7 (rollback always fits). Let free = gap + garbage, reserved = string bytes freed by unfinished versions of the page.
- * Every build keeps free >= reserved afterwards:
+ * H7 (rollback always fits). Let free = gap + garbage, reserved = string bytes freed by unfinished versions of the
+ * page. Every build keeps free >= reserved afterwards:
  *   - an insert and a re-layout take at most free - reserved;
  *   - an update that takes n bytes (new arrays, new strings) and frees f needs n <= free - reserved; then free becomes
  *     free - n + f, reserved becomes reserved + f.
- * Undoing an update gives its f back to its strings: it needs f <= free + (what the newer value frees), and has it, since
- * f was part of reserved. Arrays made stay.
+ * Undoing an update gives its f back to its strings: it needs f <= free + (what the newer value frees), and has it,
+ * since f was part of reserved. Arrays made stay.
  */
 #include "access/heap_int.h"
-
-static HeapField value_field(unsigned width, const HeapValue *v)
-{
-    return (HeapField){.tag = heap_value_tag(width, v),
-                       .len = v->state == HEAP_PRESENT && width == HEAP_STRING ? v->view.len : 0,
-                       .p = NULL};
-}
-
-static uint32_t out_of_line(unsigned width, const HeapValue *v)
-{
-    HeapField f = value_field(width, v);
-    return f.tag == HEAP_STRING && f.len > HEAP_VIEW_INLINE ? f.len : 0;
-}
 
 /* Out-of-line bytes the value takes in a page whose column has, or will have, this fill as its shared string. */
 static uint32_t private_bytes(unsigned width, const HeapValue *v, const char *shared, uint32_t shared_len)
 {
-    uint32_t len = out_of_line(width, v);
+    uint32_t len = heap_out_of_line(width, v);
     return len != 0 && len == shared_len && memcmp(v->view.ptr, shared, len) == 0 ? 0 : len;
-}
-
-/* What a dropped column takes: its value is nobody's. */
-static const HeapValue *effective(const HeapColumn *col, const HeapValue *v)
-{
-    static const HeapValue null = {.state = HEAP_NULL};
-    return col->dropped ? &null : v;
-}
-
-/* Room for an array of the column: with its null bits and the shared fill string. */
-static uint32_t array_room(const HeapColumn *col, unsigned capacity)
-{
-    return heap_array_bytes(col->width, capacity) + out_of_line(col->width, &col->fill);
 }
 
 /* ---- insert ---- */
@@ -141,14 +115,14 @@ static bool insert_stays_absent(const HeapInsert *b, unsigned c, const HeapValue
 static uint32_t insert_private(const HeapInsert *b, unsigned c, const HeapValue *v)
 {
     const HeapColumn *col = &b->layout->columns[c];
-    if (out_of_line(col->width, v) == 0) {
+    if (heap_out_of_line(col->width, v) == 0) {
         return 0;
     }
     if (b->page != NULL && heap_dir_const(b->page)[c].offset != 0) {
         const HeapDir *d = &heap_dir_const(b->page)[c];
         return private_bytes(col->width, v, (const char *)b->page + d->shared, d->shared_len);
     }
-    return private_bytes(col->width, v, heap_view_ptr(&col->fill.view), out_of_line(col->width, &col->fill));
+    return private_bytes(col->width, v, heap_view_ptr(&col->fill.view), heap_out_of_line(col->width, &col->fill));
 }
 
 /*
@@ -167,18 +141,21 @@ static HeapFit insert_need(HeapInsert *b, const HeapValue *row, RowNeed *out)
     RowNeed need = {.image = 2 + (b->n_columns + 1u) / 2};
     for (unsigned c = 0; c < b->layout->n_columns; c++) {
         const HeapColumn *col = &b->layout->columns[c];
-        const HeapValue *v = effective(col, &row[c]);
+        const HeapValue *v = heap_effective(col, &row[c]);
         if (c >= b->n_columns) {
             if (!col->dropped && !heap_value_eq(col->width, v, &col->fill)) {
                 return HEAP_NEEDS_LAYOUT;
             }
             continue;
         }
+        if (b->page != NULL && heap_dir_const(b->page)[c].width != col->width) {
+            return HEAP_NO_ROOM; /* a page that contradicts the layout: reading it reports that */
+        }
         if (!insert_has_array(b, c)) {
             if (insert_stays_absent(b, c, v)) {
                 continue;
             }
-            need.room += array_room(col, b->capacity);
+            need.room += heap_array_room(col, b->capacity);
             need.new_bytes += 2 + heap_payload_bytes(col->width, &col->fill);
             b->new_columns[b->n_new + need.n_new++] = (uint16_t)c;
         }
@@ -227,7 +204,7 @@ static void write_image(HeapInsert *b, const HeapValue *row, uint32_t image_byte
         } else if (col == NULL) {
             tag = HEAP_TAG_NULL; /* a column newer than the caller's layout, whose row knows nothing of it */
         } else {
-            const HeapValue *v = effective(col, &row[c]);
+            const HeapValue *v = heap_effective(col, &row[c]);
             tag = heap_value_tag(col->width, v);
             at = heap_payload_write(at, col->width, v);
         }
@@ -344,14 +321,17 @@ static HeapFit update_need(const HeapPage *p, unsigned slot, const uint16_t *col
         if (step == STEP_NOTHING) {
             continue;
         }
+        if (heap_dir_const(p->page)[c].width != col->width) {
+            return HEAP_NO_ROOM; /* a page that contradicts the layout: reading it reports that */
+        }
         need.n++;
         need.list_bytes += 2 + heap_payload_bytes(col->width, &values[i]);
         if (step == STEP_MAKE) {
             need.n_new++;
             need.new_bytes += 2 + heap_payload_bytes(col->width, &col->fill);
-            need.room +=
-                array_room(col, p->capacity) + private_bytes(col->width, &values[i], heap_view_ptr(&col->fill.view),
-                                                             out_of_line(col->width, &col->fill));
+            need.room += heap_array_room(col, p->capacity) + private_bytes(col->width, &values[i],
+                                                                           heap_view_ptr(&col->fill.view),
+                                                                           heap_out_of_line(col->width, &col->fill));
         } else if (col->width == HEAP_STRING) {
             const HeapDir *d = &heap_dir_const(p->page)[c];
             need.room += private_bytes(HEAP_STRING, &values[i], (const char *)p->page + d->shared, d->shared_len);
@@ -521,99 +501,4 @@ Lsn heap_log(StoreOp *op, BufFrame *frame, const HeapData *data, uint8_t flags, 
 {
     LogPage page = {.frame = frame, .redo = data->redo, .flags = data->flags, .data = data->data, .len = data->len};
     return store_log(op, record_type(data->redo), flags, txn, &page, 1, body, body_len);
-}
-
-uint32_t heap_insert_bytes_max(const HeapLayout *l, const HeapValue *row)
-{
-    uint32_t bytes = HEAP_INIT_BYTES + HEAP_INSERT_BYTES + 4u + l->n_columns + (l->n_columns + 1u) / 2;
-    for (unsigned c = 0; c < l->n_columns; c++) {
-        const HeapColumn *col = &l->columns[c];
-        bytes +=
-            heap_payload_bytes(col->width, effective(col, &row[c])) + 2 + heap_payload_bytes(col->width, &col->fill);
-    }
-    return bytes;
-}
-
-uint32_t heap_update_bytes_max(const HeapLayout *l, const uint16_t *columns, const HeapValue *values, unsigned n)
-{
-    uint32_t bytes = HEAP_UPDATE_BYTES + heap_list_bytes_max(l, columns, values, n);
-    for (unsigned i = 0; i < n; i++) {
-        const HeapColumn *col = &l->columns[columns[i]];
-        bytes += 2 + heap_payload_bytes(col->width, &col->fill);
-    }
-    return bytes;
-}
-
-uint32_t heap_restore_bytes_max(const HeapLayout *l, const uint16_t *columns, unsigned n)
-{
-    return HEAP_UPDATE_BYTES + heap_before_bytes_max(l, columns, n);
-}
-
-uint32_t heap_relayout_bytes_max(const HeapLayout *l)
-{
-    return HEAP_RELAYOUT_BYTES + 3u * l->n_columns;
-}
-
-/* ---- how big a row is ---- */
-
-/* Bytes of a page with this capacity that arrays and strings of the row take, if it is the page's first. */
-static uint32_t first_row_room(const HeapLayout *l, const HeapValue *row, const bool *push, unsigned capacity)
-{
-    uint32_t room = heap_arrays_at(l->n_columns, capacity);
-    for (unsigned c = 0; c < l->n_columns; c++) {
-        const HeapColumn *col = &l->columns[c];
-        bool pushed = push != NULL && push[c];
-        if (col->dropped || (!pushed && heap_value_eq(col->width, &row[c], &col->fill))) {
-            continue;
-        }
-        room += array_room(col, capacity) + (pushed ? 0 : out_of_line(col->width, &row[c]));
-    }
-    return room;
-}
-
-Status heap_row_plan(const HeapLayout *l, const HeapValue *row, bool *out_push, Error *err)
-{
-    for (unsigned c = 0; c < l->n_columns; c++) {
-        out_push[c] = !l->columns[c].dropped && out_of_line(l->columns[c].width, &row[c]) > HEAP_INLINE_MAX;
-    }
-    uint32_t room = first_row_room(l, row, out_push, 1);
-    while (room > PAGE_BODY_END) {
-        unsigned longest = l->n_columns;
-        uint32_t bytes = HEAP_VIEW_INLINE;
-        for (unsigned c = 0; c < l->n_columns; c++) {
-            uint32_t len = out_push[c] || l->columns[c].dropped ? 0 : out_of_line(l->columns[c].width, &row[c]);
-            if (len > bytes) {
-                longest = c;
-                bytes = len;
-            }
-        }
-        if (longest == l->n_columns) {
-            return err_set(err, ST_PROGRAM_LIMIT_EXCEEDED, "row is too big: size %u, maximum size %u",
-                           room - heap_arrays_at(l->n_columns, 1),
-                           (unsigned)PAGE_BODY_END - heap_arrays_at(l->n_columns, 1));
-        }
-        out_push[longest] = true;
-        room = first_row_room(l, row, out_push, 1);
-    }
-    return ST_OK;
-}
-
-bool heap_first_row_fits(const HeapLayout *l, const HeapValue *row, unsigned capacity)
-{
-    return first_row_room(l, row, NULL, capacity) <= PAGE_BODY_END;
-}
-
-void heap_row_parts(const HeapLayout *l, const HeapValue *row, uint32_t *out_fixed, uint32_t *out_strings)
-{
-    uint32_t fixed = 0;
-    uint32_t strings = 0;
-    for (unsigned c = 0; c < l->n_columns; c++) {
-        const HeapColumn *col = &l->columns[c];
-        if (!col->dropped && !heap_value_eq(col->width, &row[c], &col->fill)) {
-            fixed += heap_width_bytes(col->width);
-            strings += out_of_line(col->width, &row[c]);
-        }
-    }
-    *out_fixed = fixed;
-    *out_strings = strings;
 }

@@ -2,8 +2,8 @@
  * access/overflow.c: chains of overflow pages: writing, reading, freeing, their redo. Format of a page:
  *
  *   offset size  field
- *       48    4  value_bytes  of the value from here on, as written; 0 = this page was freed. Freeing keeps the first page's up
- *                          to date: what of the chain still exists
+ *       48    4  value_bytes  of the value from here on, as written; 0 = this page was freed. Freeing keeps the first
+ *                          page's up to date: what of the chain still exists
  *       52    4  index        place in the chain, 0 = first
  *       56    4  bytes        of the value in this page; all but the last are full
  *       60    4  zero

@@ -1,6 +1,6 @@
 /*
- * Table pages against a model of their rows: random transactions that insert, update, delete, roll back and commit, with
- * columns added and dropped between; and what redo makes of damaged records and pages.
+ * Table pages against a model of their rows: random transactions that insert, update, delete, roll back and commit,
+ * with columns added and dropped between; and what redo makes of damaged records and pages.
  */
 #include "heap_model.h"
 
@@ -37,8 +37,8 @@ static void rows_survive_random_transactions(void **state)
 }
 
 /*
- * The attack on H7: one transaction shrinks every string of a full page, others eat all the room that is given to them by
- * inserting, growing strings and making arrays; then the first one rolls back.
+ * The attack on H7: one transaction shrinks every string of a full page, others eat all the room that is given to them
+ * by inserting, growing strings and making arrays; then the first one rolls back.
  */
 static void rollback_always_fits(void **state)
 {

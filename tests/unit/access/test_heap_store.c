@@ -1,6 +1,6 @@
 /*
- * Tables in a store: rows placed, changed and freed through the log; found again after recovery; overflow chains written,
- * read in part and freed; power cuts, failing memory and I/O; writers side by side.
+ * Tables in a store: rows placed, changed and freed through the log; found again after recovery; overflow chains
+ * written, read in part and freed; power cuts, failing memory and I/O; writers side by side.
  */
 #include "heap_model.h"
 
