@@ -1,17 +1,18 @@
 /*
  * access/btree.h: B+trees on memcmp keys.
  *
- * An entry is (key bytes, TID, payload). Entries are ordered by key (memcmp, a prefix before what it begins), then by TID;
- * no two have the same key and TID. The payload (the values of a covering index) takes no part in the order. The module
- * knows no SQL types and no visibility: what a key means, and whether the row behind a TID is seen, is the caller's.
+ * An entry is (key bytes, TID, payload). Entries are ordered by key (memcmp, a prefix before what it begins), then by
+ * TID; no two have the same key and TID. The payload (the values of a covering index) takes no part in the order. The
+ * module knows no SQL types and no visibility: what a key means, and whether the row behind a TID is seen, is the
+ * caller's.
  *
  * Every change is a record of the write-ahead log. The change of an entry carries a transaction id and all that undo,
  * change feed and replicas need (root page id, whole key, TID: btree_record_read). The change of the tree's shape
  * (split, merge, root) is one record of no transaction and is never undone: it changes no entry.
  *
  * Threads: all functions on one BTree may run side by side, except btree_build and btree_close. A BTreeCursor and a
- * BTreeBatch belong to one thread at a time. No function returns with a latch held, and none may be called with one held,
- * except that the callback of a unique insert runs under index latches.
+ * BTreeBatch belong to one thread at a time. No function returns with a latch held, and none may be called with one
+ * held, except that the callback of a unique insert runs under index latches.
  */
 #ifndef RDB_ACCESS_BTREE_H
 #define RDB_ACCESS_BTREE_H
@@ -88,9 +89,9 @@ typedef enum BTreeVerdict {
 } BTreeVerdict;
 
 /*
- * The unique check. `check` is called for every entry whose key is equal and whose TID differs, in TID order, under exclusive
- * index latches: it may fix table pages (at most `frames` at a time) and nothing else, and must not wait for anything but
- * latches and page reads. A status other than ST_OK ends the insert with it.
+ * The unique check. `check` is called for every entry whose key is equal and whose TID differs, in TID order, under
+ * exclusive index latches: it may fix table pages (at most `frames` at a time) and nothing else, and must not wait
+ * for anything but latches and page reads. A status other than ST_OK ends the insert with it.
  */
 typedef struct BTreeUnique {
     Status (*check)(void *arg, Ctx *cx, Tid tid, BTreeVerdict *out_verdict);
@@ -211,10 +212,10 @@ typedef struct BTreeRange {
 } BTreeRange;
 
 /*
- * A scan of a range, in order. Between two batches no latch is held; the cursor goes on after the last entry it delivered,
- * whatever happened to the tree meanwhile: an entry that is there all the time is delivered exactly once, one that
- * comes or goes meanwhile at most once. The cursor's memory is charged to cx->budget; the bounds are copied. The tree stays
- * open while there are cursors on it.
+ * A scan of a range, in order. Between two batches no latch is held; the cursor goes on after the last entry it
+ * delivered, whatever happened to the tree meanwhile: an entry that is there all the time is delivered exactly once,
+ * one that comes or goes meanwhile at most once. The cursor's memory is charged to cx->budget; the bounds are copied.
+ * The tree stays open while there are cursors on it.
  */
 typedef struct BTreeCursor BTreeCursor;
 STATUS btree_cursor_open(Ctx *cx, BTree *t, const BTreeRange *range, BTreeCursor **out_cursor);

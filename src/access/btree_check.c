@@ -1,11 +1,11 @@
 /*
  * access/btree_check.c: the verifier.
  *
- * Key idea: level by level, from left to right, each child is looked at with its parent latched, and each leaf with its right
- * neighbour: so what two pages say about each other is compared while neither can change, and the check may run beside
- * writers. That every child's fences are those its parent gives it, from the root down, implies that the nodes of each level
- * divide all keys among them without gap or overlap; each node's entries lie between its fences (node_problem).
- * Whether every page of the object is in the tree exactly once can only be told while nobody writes.
+ * Key idea: level by level, from left to right, each child is looked at with its parent latched, and each leaf with
+ * its right neighbour: so what two pages say about each other is compared while neither can change, and the check may
+ * run beside writers. That every child's fences are those its parent gives it, from the root down, implies that the
+ * nodes of each level divide all keys among them without gap or overlap; each node's entries lie between its fences
+ * (node_problem). Whether every page of the object is in the tree exactly once can only be told while nobody writes.
  */
 #include <stdio.h>
 

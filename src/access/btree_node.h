@@ -1,8 +1,8 @@
 /*
  * access/btree_node.h: one page of a B+tree.
  *
- * Key idea: a node knows its range. The fences low <= entry < high stand on the page; the common prefix of the two is shared
- * by every key that can ever be in the node, so it is stored once and entries keep what follows it. Inserts
+ * Key idea: a node knows its range. The fences low <= entry < high stand on the page; the common prefix of the two is
+ * shared by every key that can ever be in the node, so it is stored once and entries keep what follows it. Inserts
  * and deletes never change it; only split and merge, which change a fence, rebuild the node.
  *
  *   offset size  field (NodeHeader)
@@ -36,8 +36,8 @@
  * Why a node that overflows can always be split (the bound BTREE_ENTRY_MAX): let C be the bytes for slots, cells and
  * fences, E the largest entry, S the longest separator. Walk the boundaries between entries, the new one included. At
  * the first that makes the left half too big, let X be the entry before it. If the boundary before X made the right
- * half too big as well, then adding both, S + S + 2X + the rest > 2C; but the rest and X and the fences are at most C + E. So
- * it fails only if 2E + 2S > C, which the STATIC_ASSERT below excludes.
+ * half too big as well, then adding both, S + S + 2X + the rest > 2C; but the rest and X and the fences are at most C
+ * + E. So it fails only if 2E + 2S > C, which the STATIC_ASSERT below excludes.
  *
  * Reading is safe on any bytes: node_load checks the header, every access to a slot or cell is checked against the
  * page, and each number is read once. So the same code reads latched pages, damaged pages, and pages that another
@@ -214,7 +214,10 @@ typedef struct NodeEntry {
     PageId child;
 } NodeEntry;
 
-/* Writes the body of an empty node (an inner one gets its first child by node_insert). Fences must not lie in the page. */
+/*
+ * Writes the body of an empty node (an inner one gets its first child by node_insert). Fences must not lie in the
+ * page.
+ */
 void node_format(uint8_t *page, const NodeSpec *spec);
 NodeSpec node_spec(const Node *n);
 /* Bytes of slot and cell. */
@@ -223,13 +226,14 @@ uint32_t node_entry_bytes(uint8_t level, const NodeEntry *e);
 MUST_CHECK bool node_insert(uint8_t *page, uint32_t slot, const NodeEntry *e);
 MUST_CHECK bool node_remove(uint8_t *page, uint32_t slot);
 /*
- * Appends entries [from, to) of src (another page) to dst, whose prefix may be another. With `first_key` entry `from` gets that
- * key (whole) instead of its own. False when there is no room or src is damaged.
+ * Appends entries [from, to) of src (another page) to dst, whose prefix may be another. With `first_key` entry `from`
+ * gets that key (whole) instead of its own. False when there is no room or src is damaged.
  */
 MUST_CHECK bool node_append_range(uint8_t *dst, const Node *src, uint32_t from, uint32_t to, const NodeKey *first_key);
 
 /*
- * Builds into page's body what left and its right neighbour make together. False when it does not fit or one is damaged.
+ * Builds into page's body what left and its right neighbour make together. False when it does not fit or one is
+ * damaged.
  */
 MUST_CHECK bool node_merge(const Node *left, const Node *right, uint8_t *page);
 

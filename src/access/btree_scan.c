@@ -1,11 +1,11 @@
 /*
  * access/btree_scan.c: look-ups and range scans.
  *
- * Key idea: what a scan has still to deliver is always one half-open interval [start, end) of (key, TID). All kinds of bounds
- * become such an interval when the cursor is opened, and each leaf that has been read cuts a piece off it: up to the
- * entry that did not fit the batch, or up to the leaf's fence. To go on is to descend from the root to the remaining interval's
- * edge. So a cursor remembers no page, and splits, merges and deletes between two batches cannot disturb it; and
- * within a batch the interval settles just as well which leaf comes next.
+ * Key idea: what a scan has still to deliver is always one half-open interval [start, end) of (key, TID). All kinds
+ * of bounds become such an interval when the cursor is opened, and each leaf that has been read cuts a piece off it:
+ * up to the entry that did not fit the batch, or up to the leaf's fence. To go on is to descend from the root to the
+ * remaining interval's edge. So a cursor remembers no page, and splits, merges and deletes between two batches cannot
+ * disturb it; and within a batch the interval settles just as well which leaf comes next.
  */
 #include "access/btree_int.h"
 

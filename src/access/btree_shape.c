@@ -2,10 +2,10 @@
  * access/btree_shape.c: splits, merges, and the root's growing and shrinking.
  *
  * Key idea: one operation changes two levels and leaves a whole tree. A split latches parent and node, and one record
- * changes them, the new node and the leaf's right neighbour together. Should the parent have no room for the separator,
- * the split gives up and the parent is split first, by the same means, one level up. So an operation's admission does
- * not depend on the tree's height, and a tree that grows meanwhile is no special case. Nothing between these operations has
- * to be finished or undone by anybody.
+ * changes them, the new node and the leaf's right neighbour together. Should the parent have no room for the
+ * separator, the split gives up and the parent is split first, by the same means, one level up. So an operation's
+ * admission does not depend on the tree's height, and a tree that grows meanwhile is no special case. Nothing between
+ * these operations has to be finished or undone by anybody.
  *
  * The root keeps its page: to split it, its content moves into two new nodes below it; when it has one child left, the
  * child's content moves up into it.
@@ -155,8 +155,8 @@ static Status log_split(Ctx *cx, BTree *t, StoreOp *op, SplitLatches *l, uint32_
 }
 
 /*
- * Splits the child of the latched parent that covers the key. ST_RETRY: the parent has no room, *out_separator is what it
- * needs room for.
+ * Splits the child of the latched parent that covers the key. ST_RETRY: the parent has no room, *out_separator is
+ * what it needs room for.
  */
 static Status split_child(Ctx *cx, BTree *t, StoreOp *op, SplitLatches *l, const Want *want, Scratch *s,
                           KeyBuf *out_separator)

@@ -1,9 +1,9 @@
 /*
  * access/btree_split.c: where to split a node.
  *
- * Key idea: walk the boundaries between the entries as they will be, with the new one among them, and take among those near
- * the middle the one with the shortest separator: that is what the levels above have to hold (Bayer and Unterauer,
- * "Prefix B-trees", 1977). btree_node.h proves that there is a boundary at which both halves fit.
+ * Key idea: walk the boundaries between the entries as they will be, with the new one among them, and take among
+ * those near the middle the one with the shortest separator: that is what the levels above have to hold (Bayer and
+ * Unterauer, "Prefix B-trees", 1977). btree_node.h proves that there is a boundary at which both halves fit.
  */
 #include "access/btree_node.h"
 

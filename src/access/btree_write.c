@@ -248,8 +248,8 @@ static Status delete_from(Ctx *cx, BTree *t, StoreOp *op, LatchedNode *leaf, Txn
 }
 
 /*
- * Is it time to try a merge? When the node has become small, and then again only after some more bytes have gone: a node
- * that cannot be merged now is not to be tried at every delete.
+ * Is it time to try a merge? When the node has become small, and then again only after some more bytes have gone: a
+ * node that cannot be merged now is not to be tried at every delete.
  */
 static bool worth_tidying(const BTree *t, const LatchedNode *leaf, uint32_t used_before)
 {

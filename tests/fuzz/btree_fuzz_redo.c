@@ -1,10 +1,10 @@
 /*
  * tests/fuzz/btree_fuzz_redo.c: the redo functions of B+trees on arbitrary bytes.
  *
- * The input is a series of records: kind (1 byte), length (2 bytes), data. They are applied to one page one after the other,
- * beginning with an empty leaf, as recovery would. With the top bit of the kind set the data is only slot (1 byte) and key,
- * and the record is made from them as the tree makes it: so that inputs get past the first checks. A record that is refused must leave the page as it was; one that is
- * accepted must leave a sound node (or a dead one).
+ * The input is a series of records: kind (1 byte), length (2 bytes), data. They are applied to one page one after the
+ * other, beginning with an empty leaf, as recovery would. With the top bit of the kind set the data is only slot (1
+ * byte) and key, and the record is made from them as the tree makes it: so that inputs get past the first checks. A
+ * record that is refused must leave the page as it was; one that is accepted must leave a sound node (or a dead one).
  *
  * Canary: built with -DFUZZ_CANARY it aborts as soon as a leaf entry with the key "bug" is accepted; a fuzzer that does
  * not find that within a minute or so is not looking.

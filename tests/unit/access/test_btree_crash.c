@@ -2,9 +2,9 @@
  * B+trees when things fail: the power at any I/O, any allocation, any I/O.
  *
  * The power cut: several threads change a tree under the deterministic scheduler on a recording disk. Then, for many
- * points of that one run, the disk is rebuilt as a cut there might have left it, the store recovers, and the tree must
- * be exactly what some prefix of the log makes it, one that holds all that was reported durable by then. Sets of entries are
- * compared by the exclusive or of their hashes, so that every prefix is tried in one pass.
+ * points of that one run, the disk is rebuilt as a cut there might have left it, the store recovers, and the tree
+ * must be exactly what some prefix of the log makes it, one that holds all that was reported durable by then. Sets of
+ * entries are compared by the exclusive or of their hashes, so that every prefix is tried in one pass.
  */
 #include <setjmp.h>
 #include <stdarg.h>

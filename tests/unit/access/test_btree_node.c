@@ -1,7 +1,7 @@
 /*
  * One node of a B+tree without a store: search, insert and remove against an array; every node that overflows can be
- * split into two that fit; redo functions answer any bytes with ST_CORRUPTED or a sound node, and change nothing when they
- * refuse.
+ * split into two that fit; redo functions answer any bytes with ST_CORRUPTED or a sound node, and change nothing when
+ * they refuse.
  */
 #include <setjmp.h>
 #include <stdarg.h>
