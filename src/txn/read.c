@@ -247,9 +247,6 @@ static void emit_value(HeapColumnOut *c, const HeapValue *v, unsigned width, uin
     uint64_t bit = UINT64_C(1) << (row % 64);
     if (row % 64 == 0) {
         c->nulls[row / 64] = 0;
-        if (c->overflow != NULL) {
-            c->overflow[row / 64] = 0;
-        }
     }
     c->nulls[row / 64] &= ~bit;
     memset((uint8_t *)c->data + (size_t)row * bytes, 0, bytes);
@@ -259,12 +256,13 @@ static void emit_value(HeapColumnOut *c, const HeapValue *v, unsigned width, uin
         return;
     }
     memcpy((uint8_t *)c->data + (size_t)row * bytes, v->bytes, bytes);
-    if (width == HEAP_STRING) {
-        c->overflow[row / 64] &= ~bit;
-        if (v->state == HEAP_OVERFLOW) {
-            c->overflow[row / 64] |= bit;
+    if (width == HEAP_STRING && v->state == HEAP_OVERFLOW) {
+        if (!c->any_overflow) {
+            /* heap_copy leaves the bits alone until there is one. */
+            memset(c->overflow, 0, HEAP_WORDS_MAX * sizeof *c->overflow);
             c->any_overflow = true;
         }
+        c->overflow[row / 64] |= bit;
     }
 }
 
@@ -334,6 +332,13 @@ static Status scan_latched(Ctx *cx, PageScan *s)
         }
     }
     ASSERT(row == s->out->n_rows);
+    for (unsigned c = 0; c < s->n_columns && old.n > 0; c++) {
+        /* Room for old rows behind: whole words beyond those copied begin empty. */
+        HeapColumnOut *o = &s->columns[c];
+        if (o->any_overflow) {
+            memset(o->overflow + (row + 63) / 64, 0, (HEAP_WORDS_MAX - (row + 63) / 64) * sizeof *o->overflow);
+        }
+    }
     return old.n > 0 ? emit_old(cx, s, &old) : ST_OK;
 }
 
