@@ -171,6 +171,24 @@ Status chain_check(Ctx *cx, Txn *t, const BufFrame *f, const HeapPage *p, unsign
 }
 
 /*
+ * What a chain goes on with below an entry that leaves it: purge does not look for what points to a record that it takes away
+ * (the walk would be long for rows changed often), so a pointer may lead to what is gone.
+ */
+static Status skip_purged(Ctx *cx, TxnSystem *ts, UndoReader *rd, UndoPtr *io_ptr)
+{
+    while (*io_ptr != 0 && undo_is_purged(&ts->undo, *io_ptr)) {
+        const UndoRec *r;
+        Status st = undo_get(cx, &ts->undo, rd, *io_ptr, &r);
+        if (st != ST_OK) {
+            return st;
+        }
+        bool below = r != NULL && (atomic_load_explicit(&r->flags, memory_order_relaxed) & UNDO_LOCKS_BELOW) != 0;
+        *io_ptr = below ? atomic_load_explicit(&r->prev_row, memory_order_acquire) : 0;
+    }
+    return ST_OK;
+}
+
+/*
  * Makes whatever points to `ptr` in the row's chain point to `prev` instead. Not there: nothing to do (it was dropped
  * from under a newer entry).
  */
@@ -179,6 +197,10 @@ Status chain_unlink(Ctx *cx, TxnSystem *ts, UndoReader *rd, BufFrame *f, unsigne
     PageVersions *v = page_versions(f);
     UndoPtr at = versions_head(v, slot);
     if (at == ptr && at != 0) {
+        Status st = skip_purged(cx, ts, rd, &prev);
+        if (st != ST_OK) {
+            return st;
+        }
         if (prev != 0) {
             versions_set(v, slot, prev);
         } else {

@@ -366,6 +366,8 @@ static Status lane_step(Ctx *cx, Purge *pg, UndoLane *lane, bool *out_more)
             atomic_fetch_sub_explicit(&pg->ts->unpurged, 1, memory_order_relaxed);
         }
     } else if (lane->purge_state == LANE_PURGE) {
+        /* Relaxed: see undo_is_purged. */
+        atomic_store_explicit(&c->purged, lane->purge_at + len, memory_order_relaxed);
         st = purge_record(cx, pg, ptr);
     }
     if (st == ST_OK) {

@@ -114,6 +114,30 @@ void txn_next_command(Txn *t)
     t->command++;
 }
 
+TxnFresh txn_fresh_begin(Txn *t)
+{
+    TxnFresh saved = {.snapshot = t->snapshot, .command = t->command, .last = t->last};
+    if (t->snapshot == 0) {
+        snapshot_take(t);
+    } else {
+        /* The slot keeps the older value: what the new snapshot needs, purge leaves for that one too. */
+        t->snapshot = atomic_load_explicit(&t->ts->published, memory_order_seq_cst);
+    }
+    t->command++;
+    return saved;
+}
+
+void txn_fresh_end(Txn *t, TxnFresh saved)
+{
+    t->snapshot = saved.snapshot;
+    if (t->last == saved.last) {
+        t->command = saved.command; /* nothing was written: the statement underway is not to see its own changes */
+    }
+    if (saved.snapshot == 0) {
+        atomic_store_explicit(&t->ts->slots[t->slot].ts, 0, memory_order_release);
+    }
+}
+
 uint64_t txn_horizon(TxnSystem *ts)
 {
     uint64_t horizon = atomic_load_explicit(&ts->published, memory_order_seq_cst);
@@ -352,6 +376,9 @@ static uint64_t commit_point(Txn *t, WalSpace *out_space)
     h->commit_lsn = out_space->end.v;
     /* seq_cst: before the ender asks who waits (lock_wait_txn); a reader that sees it sees commit_lsn. */
     atomic_store_explicit(&h->commit_ts, mine, memory_order_seq_cst);
+    if (ts->commit_hook != NULL) {
+        ts->commit_hook(t->note, mine, out_space->end);
+    }
     atomic_store_explicit(&ts->published, mine, memory_order_seq_cst);
     spin_unlock(&ts->commit_lock);
     return mine;

@@ -86,6 +86,7 @@ typedef struct UndoChunk {
     uint64_t id;
     _Atomic(uint8_t *) data; /* NULL: in the file only */
     _Atomic uint32_t used;
+    _Atomic uint32_t purged; /* records before this offset are purged, or being purged */
     _Atomic uint32_t pins; /* not to be spilled: a running transaction's header is here */
     uint64_t file_slot;    /* UINT64_MAX = none */
     _Atomic(struct UndoChunk *) next; /* in the lane */
@@ -139,6 +140,8 @@ void undo_publish(UndoLane *lane, const UndoRec *rec);
 STATUS undo_get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec);
 STATUS undo_set_prev(Ctx *cx, UndoArena *u, UndoPtr ptr, UndoPtr prev);
 STATUS undo_mark_dead(Ctx *cx, UndoArena *u, UndoPtr ptr);
+/* Has purge come to the record? Then it is committed before every snapshot and its row's chain ends with it (but for locks). */
+bool undo_is_purged(UndoArena *u, UndoPtr ptr);
 void undo_pin(UndoArena *u, UndoPtr ptr, bool pin);
 /* Purge: frees the lane's chunks before `chunk`. */
 void undo_free_first(UndoArena *u, UndoLane *lane);
@@ -175,7 +178,7 @@ UndoPtr versions_head(const PageVersions *v, unsigned slot);
 STATUS versions_reserve(Ctx *cx, TxnSystem *ts, BufFrame *f, ObjectRef object, unsigned n);
 void versions_set(PageVersions *v, unsigned slot, UndoPtr head);
 void versions_remove(PageVersions *v, unsigned slot);
-/* Drops the table when nothing is left in it. */
+/* Drops the table when nothing is left in it: no entry, no reserved bytes. */
 void versions_trim(TxnSystem *ts, BufFrame *f);
 void versions_free(TxnSystem *ts, PageVersions *v);
 void versions_add_delete(TxnSystem *ts, PageVersions *v);
@@ -217,6 +220,7 @@ struct Txn {
     Lsn gate;
     VEC(PendingFree) pending; /* changes under undo_mutex */
     bool pending_logged;
+    bool replay_whole; /* replay has met the checkpoint's pieces: the list of undo records is complete */
     StoreOp commit_op;
     LockOwner locks;
     UndoReader reader;
@@ -227,6 +231,7 @@ struct Txn {
     Mutex undo_mutex;
     uint8_t *buf; /* HEAP_DATA_MAX bytes for building changes, and as many for images */
     HeapInsert *insert;
+    void *note; /* for commit_hook */
 };
 
 typedef struct SnapshotSlot {
@@ -259,6 +264,11 @@ struct TxnSystem {
     _Atomic uint64_t next_txn;
     SpinLock commit_lock; /* RANK_COMMIT: the order of commits */
     _Atomic uint64_t published; /* newest commit timestamp */
+    /*
+     * For models in tests: called with each writer's commit under commit_lock, before its timestamp is published: in commit
+     * order, and ahead of every snapshot that sees the commit. `note` is the transaction's. Stores only. Set before the first commit.
+     */
+    void (*commit_hook)(void *note, uint64_t commit_ts, Lsn end);
     SpinLock marks_lock;        /* RANK_VERSION_TABLE: the list below */
     PageVersions *marks;
     Mutex free_mutex;    /* RANK_FREE: a free's record and its leaving `pending` or `sweep` are one for checkpoints */

@@ -317,6 +317,13 @@ bool undo_chunk_state(UndoArena *u, uint64_t id, uint32_t *out_used, uint64_t *o
     return true;
 }
 
+bool undo_is_purged(UndoArena *u, UndoPtr ptr)
+{
+    UndoChunk *c = chunk_find(u, ptr >> 16);
+    /* Relaxed: asked with the page of the record's row latched; purge stores before it latches that page. */
+    return c == NULL || (uint32_t)(ptr & 0xffff) < atomic_load_explicit(&c->purged, memory_order_relaxed);
+}
+
 /* ---- the two mutable fields ---- */
 
 static Status patch(Ctx *cx, UndoArena *u, UndoPtr ptr, size_t field, const void *value, size_t len)

@@ -152,8 +152,8 @@ void versions_free(TxnSystem *ts, PageVersions *v)
 void versions_trim(TxnSystem *ts, BufFrame *f)
 {
     PageVersions *v = page_versions(f);
-    if (v != NULL && v->n == 0) {
-        ASSERT(v->reserved == 0 && v->n_deletes == 0);
+    if (v != NULL && v->n == 0 && v->reserved == 0) {
+        ASSERT(v->n_deletes == 0);
         buf_set_versions(f, NULL);
         versions_free(ts, v);
     }
