@@ -172,9 +172,11 @@ static Status undo_index_insert(Ctx *cx, Undoing *u)
 {
     BTree *tree;
     BTreeWrite w;
-    BTreeRef ref = {object_of(u), {u->rec.moved_to}};
+    PageId root = {u->rec.moved_to};
     BTreeDelete how = {.kind = BTREE_UNDO, .undoes = {u->rec.lsn}};
-    Status st = btree_open(cx, u->ts->store, ref, &tree);
+    /* The log names only the root: after a crash the page says whose it is. */
+    Status st = u->rec.object != 0 ? btree_open(cx, u->ts->store, (BTreeRef){object_of(u), root}, &tree)
+                                   : btree_open_root(cx, u->ts->store, root, &tree);
     if (st == ST_OK) {
         BTreeBytes key = {u->payload, u->rec.payload_len};
         st = btree_delete(cx, tree, u->t->id, key, (Tid){u->rec.tid}, &how, &w);
