@@ -81,14 +81,17 @@ static Status pop_top(Ctx *cx, Txn *t, const UndoRec *rec)
     return st;
 }
 
-/* Pops down to and including the record that the compensation undoes; those above it had nothing to undo. */
+/*
+ * Pops down to and including the record that the compensation undoes; those above it had nothing to undo. Between a
+ * checkpoint's begin and its pieces of this transaction, what is undone may be from before the begin: replay has not met it.
+ */
 static Status pop_lsn(Ctx *cx, Txn *t, uint64_t lsn, const WalRecord *rec)
 {
     bool found = false;
     while (!found) {
         UndoRec r;
         if (t->last == t->header) {
-            return bad(cx, rec);
+            return t->replay_whole ? bad(cx, rec) : ST_OK;
         }
         Status st = top(cx, t, &r);
         if (st == ST_OK) {
@@ -422,6 +425,7 @@ static Status replay_piece(void *arg, Ctx *cx, const WalRecord *rec)
     Status st = replay_txn(cx, ts, rec->txn, &t);
     if (st == ST_OK && (rec->flags & UNDO_PIECE_FIRST) != 0) {
         st = reset_list(cx, t);
+        t->replay_whole = true;
     }
     for (uint32_t at = 0; st == ST_OK && at < rec->body_len;) {
         UndoRec r;
@@ -500,8 +504,8 @@ typedef struct Dump {
 
 static Status dump_flush(Ctx *cx, Dump *d)
 {
-    if (d->len == 0) {
-        return ST_OK;
+    if (d->len == 0 && !d->first) {
+        return ST_OK; /* but the first piece is written even if empty: it says that there is nothing */
     }
     Status st = log_plain(cx, d->ts, WAL_TXN_UNDO, d->first ? UNDO_PIECE_FIRST : 0, d->t->id, d->body, d->len);
     d->len = 0;
