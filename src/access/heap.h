@@ -505,7 +505,7 @@ typedef struct HeapColumnOut {
     uint16_t column;
     void *data;
     uint64_t *nulls;    /* bit set: NULL. Written for the rows copied (whole words) */
-    uint64_t *overflow; /* STRING: bit set: view.ref is a PageId. Ignored for other widths */
+    uint64_t *overflow; /* STRING: bit set: view.ref is a PageId. Written only when any_overflow; */
     bool any_null;      /* results */
     bool any_overflow;
     bool constant; /* all rows have the same value (the column is absent); the data are written all the same */

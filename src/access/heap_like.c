@@ -96,6 +96,23 @@ static bool match_general(const HeapLike *l, const char *p, size_t len)
     return pat == l->text.len;
 }
 
+/* memmem prepares a table per call, which pays for long texts only; short ones are searched by the first byte. */
+static bool contains(const char *p, size_t len, const char *text, size_t n)
+{
+    enum { SHORT = 256 };
+    if (n == 0 || len > SHORT) {
+        return n == 0 || memmem(p, len, text, n) != NULL;
+    }
+    const char *end = p + (len - n) + 1;
+    while ((p = memchr(p, text[0], (size_t)(end - p))) != NULL) {
+        if (memcmp(p, text, n) == 0) {
+            return true;
+        }
+        p++;
+    }
+    return false;
+}
+
 bool heap_like_match(const HeapLike *l, const char *p, size_t len)
 {
     size_t n = l->text.len;
@@ -106,7 +123,7 @@ bool heap_like_match(const HeapLike *l, const char *p, size_t len)
         return false;
     }
     if (l->kind == HEAP_LIKE_CONTAINS) {
-        return n == 0 || memmem(p, len, l->text.p, n) != NULL;
+        return contains(p, len, l->text.p, n);
     }
     return n == 0 || memcmp(l->kind == HEAP_LIKE_SUFFIX ? p + (len - n) : p, l->text.p, n) == 0;
 }

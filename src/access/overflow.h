@@ -24,8 +24,8 @@ enum { OVERFLOW_BODY_MAX = 256 };                    /* most bytes of caller's b
  * each page one record HEAP_WAL_OVERFLOW_WRITE of the transaction with the body
  *     [object id 8][object header page 8][page id 8][caller's body]
  * After each step `head` is the first page of what exists: on failure or rollback the caller frees that chain. The
- * WAL bytes that undoing costs stay reserved: their sum is in undo_reserved, for op_release_undo. The value is not
- * copied.
+ * WAL bytes that undoing costs (with bodies no longer than these) stay reserved: their sum is in undo_reserved, for
+ * op_release_undo. The value is not copied.
  */
 typedef struct OverflowWriter {
     StoreObject *object;
