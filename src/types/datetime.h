@@ -62,6 +62,8 @@ STATUS utc_to_local(Error *err, const TimeZone *tz, int64_t utc_us, int64_t *out
 /* ts + interval, with local-time arithmetic for timestamptz (tz) or none (timestamp: is_tz false). */
 STATUS timestamp_add(FnCtx *fx, bool is_tz, int64_t ts, const Interval *span, int64_t *out);
 
+bool interval_divide(const Interval *v, double by, Interval *out); /* false = out of range */
+
 extern const char *const month_names[12]; /* "January" ... */
 extern const char *const day_names[7];    /* "Sunday" ... */
 

@@ -202,7 +202,7 @@ static bool interval_mul(const Interval *v, double f, Interval *out)
 {
     return spread(v, v->months * f, v->days * f, (double)v->time_us * f, out);
 }
-static bool interval_div(const Interval *v, double f, Interval *out)
+bool interval_divide(const Interval *v, double f, Interval *out)
 {
     return spread(v, v->months / f, v->days / f, (double)v->time_us / f, out);
 }
@@ -213,7 +213,7 @@ KERNEL2(k_interval_mi, Interval, Interval, Interval, if (!interval_sub(&a, &b, &
 KERNEL2(k_interval_mul, Interval, double, Interval, if (!interval_mul(&a, b, &r)) { INTERVAL_FAIL(); })
 KERNEL2(k_mul_d_interval, double, Interval, Interval, if (!interval_mul(&b, a, &r)) { INTERVAL_FAIL(); })
 KERNEL2(k_interval_div, Interval, double, Interval, if (b == 0) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); }
-        if (!interval_div(&a, b, &r)) { INTERVAL_FAIL(); })
+        if (!interval_divide(&a, b, &r)) { INTERVAL_FAIL(); })
 KERNEL1(k_justify_hours, Interval, Interval, r = a; if (!justify_hours(&r)) { INTERVAL_FAIL(); })
 KERNEL1(k_justify_days, Interval, Interval, r = a; if (!justify_days(&r)) { INTERVAL_FAIL(); })
 KERNEL1(k_justify_interval, Interval, Interval, r = a; if (!justify_interval(&r)) { INTERVAL_FAIL(); })
@@ -349,7 +349,7 @@ KERNEL1(k_time_timetz, int64_t, TimeTz, int64_t local = 0; int32_t east; const c
         today = (int64_t)to_date(today) * US_PER_DAY + a;
         FAIL_IF(local_to_utc(fx->cx->err, fx->facts->timezone, today, &local)); (void)zone;
         east = (int32_t)((today - local) / US_PER_SEC); r = ((TimeTz){a, -east, 0});)
-KERNEL2(k_scale_timestamp, int64_t, int32_t, int64_t, if (b != -1 && (b < 0 || b > 6)) {
+KERNEL2(k_scale_timestamp, int64_t, int32_t, int64_t, if (timestamp_is_finite(a) && b != -1 && (b < 0 || b > 6)) {
     FAIL(ST_INVALID_PARAMETER_VALUE, "timestamp(%d) precision must be between 0 and 6", b);
 } r = timestamp_is_finite(a) ? round_us(a, b) : a;)
 KERNEL2(k_scale_i64, int64_t, int32_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, b) : a;)

@@ -522,7 +522,11 @@ static Dt named_zone(Parser *p, const Field *f)
         return DT_BAD;
     }
     p->seen |= HAS_ZONE;
-    p->out->zone = zone;
+    if (tz_is_fixed(zone, &east)) {
+        p->out->zone_west_s = -east;
+    } else {
+        p->out->zone = zone;
+    }
     return DT_OK;
 }
 

@@ -477,7 +477,10 @@ VAR_UNARY(k_inc, num_inc)
 VAR_UNARY(k_round0, num_round0)
 VAR_UNARY(k_trunc0, num_trunc0)
 
-static int clamp_scale(int32_t scale) { return scale < -2000 ? -2000 : scale > 2000 ? 2000 : scale; }
+static int clamp_scale(int32_t scale)
+{
+    return scale < -NUM_WEIGHT_MAX - 1 ? -NUM_WEIGHT_MAX - 1 : scale > NUM_DSCALE_MAX ? NUM_DSCALE_MAX : scale;
+}
 
 static Status round_rows(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out,
                          Status (*op)(Ctx *, Arena *, const Num *, int, Num *))

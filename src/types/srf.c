@@ -155,7 +155,6 @@ static Status times_next(FnCtx *fx, SrfState *s, Vector *out, uint32_t capacity,
         if (st != ST_OK) {
             return st;
         }
-        s->done = !timestamp_is_finite(s->times.at);
     }
     *out_n = n;
     return ST_OK;

@@ -615,6 +615,12 @@ int32_t tz_offset_of_local(const TimeZone *tz, int64_t local_s)
     return if_before > if_after ? before : after;
 }
 
+bool tz_is_fixed(const TimeZone *tz, int32_t *out_east_s)
+{
+    *out_east_s = tz->types[tz->first_type].east_s;
+    return tz->ntransitions == 0;
+}
+
 static const struct TzAbbreviation {
     const char *name;
     int32_t east_s;

@@ -33,6 +33,9 @@ int32_t tz_offset_at(const TimeZone *tz, int64_t unix_s, bool *out_dst, const ch
  */
 int32_t tz_offset_of_local(const TimeZone *tz, int64_t local_s);
 
+/* True when the zone has one offset at all times. */
+bool tz_is_fixed(const TimeZone *tz, int32_t *out_east_s);
+
 /* PostgreSQL's default abbreviations (EST, CEST): seconds east. */
 bool tz_abbreviation(Str name, int32_t *out_east_s, bool *out_dst);
 

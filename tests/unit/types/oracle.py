@@ -44,7 +44,7 @@ ZONES = ['', 'Z', '+00', '-08', '+05:30', ' America/New_York', ' EST', ' Europe/
 INTERVALS = ['0', '1 day', '1 month', '1 year 2 mons', '-1 year 2 mons', '1 day 25 hours', '1.5 months', '04:05:06.789',
              '-3 days', '1 mon -1 day', '100 years', '2 weeks', '90 minutes', '1:30', 'P1Y2M3DT4H5M6S', '1-2', '3 4:05:06',
              '@ 1 minute ago', '-1 day +02:03', '0.1 sec', '1.5 years', '1.25 days', '30 days', '24 hours', '-0.7 months',
-             '1 century', '1 decade 3 microseconds', '999999 hours']
+             '1 century', '1 decade 3 microseconds', '99999 hours']
 
 
 def gen_int(rng, bits, signed=True):
@@ -180,6 +180,12 @@ SMALL_NUMERICS = ['0', '1', '-1', '2', '0.5', '-0.5', '1.5', '3', '10', '100', '
 ZONE_NAMES = ['UTC', 'America/New_York', 'Europe/Paris', 'EST', 'CEST', 'Asia/Kolkata', 'nosuch', 'europe/london',
               'Australia/Lord_Howe', 'UTC+3', '<+03>-3', 'EST5EDT']
 
+PATTERNS = ['a', 'b+', '^a', 'c$', '[a-c]+', '[^a]', '(a|ab)(c|bcd)(d*)', 'x*', '\\d+', '\\mw', 'o\\M', '\\s', '(', '[', '*a',
+            'a{2}', 'a{2,1}', '^(.*)$', '(?i)ABC', '***=a.b', 'foo|foobar', 'l+?', '.', '', '(b)?a', 'h.*o', '[[:alpha:]]+',
+            '[]a]', '\\Aa', 'd\\Z', '(a)\\1', 'a|b|', '\\', 'é', '^(pg_catalog|public)$', '^(abc)$']
+LIKES = ['%', '_', 'a%', '%c', '%b%', 'a_c', '__', '%l_ w%', '\\%', 'a\\', '%\\_%', 'é', '%ï%', 'ABC', 'hello%', '%a%b%', '',
+         '%%', '_%_', 'a\\%b', '%é', 'abc']
+
 POLY = {2283: 0, 2776: 0, 2277: 1, 5077: 0, 5078: 1, 5079: 0, 2276: 0}
 
 
@@ -283,12 +289,18 @@ def main():
                              for t, a in zip(texts, arg_types)]
                 if row['src'] in ('bpchar', 'varchar', 'numeric'):
                     texts[1] = str(rng.choice([-1, 4, 5, 9, 40, 262150, 655374]))
+                if 'regex' in row['src']:
+                    texts[1] = rng.choice(PATTERNS)
+                    if len(texts) > 3:
+                        texts[3] = rng.choice(['', 'g', 'i', 'gi', 'q', 'gn'])
+                if 'like' in row['src'] and 'escape' not in row['src'] and arg_types[1] == 25:
+                    texts[1] = rng.choice(LIKES)
                 if row['src'] in SMALL:
                     texts = [t if a != 1700 or t is None else rng.choice(SMALL_NUMERICS) for t, a in zip(texts, arg_types)]
                 if row['src'].startswith(('timestamp_zone', 'timestamptz_zone')):
                     texts[0] = rng.choice(ZONE_NAMES)
                 call = f"pg_catalog.\"{row['name']}\"({', '.join(literal(t, a) for t, a in zip(texts, arg_types))})"
-                shown = f'({call})::text' if result != 2278 else call
+                shown = f'textin(bpcharout({call}))' if result == 1042 else f'({call})::text'
                 if result == 16:
                     shown = f"case when {call} then 't' when not {call} then 'f' end"
                 query = f'select {shown}'
