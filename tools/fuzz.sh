@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs each fuzzer in DIR for FUZZ_SECONDS. Inputs that teach it something gather in build-fuzz/.../corpus-NAME; a crash
+# Runs each fuzzer (<module>_fuzz_<what>) in DIR for FUZZ_SECONDS. Inputs that teach it something gather in build-fuzz/.../corpus-NAME; a crash
 # leaves its input beside them and fails the run.
 #   tools/fuzz.sh DIR
 set -eu
@@ -7,7 +7,7 @@ dir=$1
 seconds=${FUZZ_SECONDS:-60}
 
 count=0
-for fuzzer in "$dir"/fuzz_*; do
+for fuzzer in "$dir"/*_fuzz_*; do
     if [ ! -f "$fuzzer" ] || [ ! -x "$fuzzer" ]; then continue; fi
     name=${fuzzer##*/}
     mkdir -p "$dir/corpus-$name"
