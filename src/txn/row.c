@@ -363,6 +363,7 @@ Status txn_update(Ctx *cx, Txn *t, TxnTable *tb, const HeapShape *shape, Tid tid
                   values[i].view.len > HEAP_INLINE_MAX;
     }
     Status st = txn_assign_id(cx, t);
+    UndoPtr last = t->last;
     if (st == ST_OK) {
         st = spill_values(cx, t, tb, values, push, n, &values);
     }
@@ -382,6 +383,9 @@ Status txn_update(Ctx *cx, Txn *t, TxnTable *tb, const HeapShape *shape, Tid tid
     RowChange rc = {.t = t, .tb = tb, .tid = tid, .strength = TXN_NO_KEY_UPDATE, .seen = effective(t, seen), .shape = shape};
     st = change_row(cx, &rc, &plan, LOCK_WAIT, out_result, out_tid);
     *out_no_room = st == ST_OK && *out_result == TXN_ROW_OK && arg.no_room;
+    if (st == ST_OK && (*out_result != TXN_ROW_OK || arg.no_room) && t->last != last) {
+        st = rollback_to(cx, t, last); /* chains for a version that was not made */
+    }
     return st;
 }
 
