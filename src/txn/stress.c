@@ -22,9 +22,10 @@ void stress_config(uint64_t seed, StressConfig *out)
 {
     Rng r;
     rng_seed(&r, mix64(seed));
-    *out = (StressConfig){.seed = seed, .threads = 1 + (unsigned)rng_below(&r, 4), .txns = 40,
-                          .tables = 1 + (unsigned)rng_below(&r, 3), .keys = 12 + (unsigned)rng_below(&r, 60),
-                          .ddl = rng_below(&r, 2) == 0 ? 30 : 150, .long_values = rng_below(&r, 3) != 0};
+    *out = (StressConfig){.seed = seed, .threads = 1 + (unsigned)rng_below(&r, 5),
+                          .txns = 30 + (unsigned)rng_below(&r, 150),
+                          .tables = 1 + (unsigned)rng_below(&r, 3), .keys = 6 + (unsigned)rng_below(&r, 80),
+                          .ddl = rng_below(&r, 3) == 0 ? 120 : 25, .long_values = rng_below(&r, 3) != 0};
     store_config_default(&out->store);
     txn_config_default(&out->txn);
     out->store.pool_bytes = (size_t)(64 + rng_below(&r, 3) * 64) * PAGE_BYTES;
@@ -240,6 +241,8 @@ static void run_statements(Worker *w, TxnKind kind, unsigned n, bool *out_ok)
         }
         if (kind == KIND_LONG_READER) {
             os_sleep_us((int64_t)rng_below(&w->rng, 3000));
+        } else if (rng_below(&w->rng, 3) == 0) {
+            os_sleep_us((int64_t)rng_below(&w->rng, 200)); /* others come between */
         }
         go_on = go_on && !worker_stopped(w);
     }
@@ -347,7 +350,22 @@ static Status create(Worker *w)
         return st;
     }
     worker_commit(w, true);
-    return ddl_open_catalog(&w->cx, w->s);
+    st = ddl_open_catalog(&w->cx, w->s);
+    for (unsigned i = 0; i < w->s->config.tables && st == ST_OK; i++) {
+        StressTable *tb;
+        st = worker_begin(w, TXN_READ_COMMITTED, false);
+        if (st == ST_OK) {
+            st = worker_table(w, i, LOCK_ACCESS_EXCLUSIVE, &tb);
+            worker_statement(w);
+            st = st == ST_OK ? op_ddl(w, i) : st;
+            if (st == ST_OK) {
+                worker_commit(w, true);
+            } else {
+                worker_abort(w);
+            }
+        }
+    }
+    return st;
 }
 
 static Status found(Worker *w)

@@ -357,10 +357,11 @@ Status op_ddl(Worker *w, unsigned slot)
     if (tb == NULL) {
         return create_table(w, slot);
     }
-    switch (rng_below(&w->rng, 4)) {
+    switch (rng_below(&w->rng, 8)) {
     case 0:
         return drop_table(w, tb);
     case 1:
+    case 2:
         return add_column(w, tb);
     default:
         return toggle_index(w, tb);
