@@ -356,12 +356,16 @@ static Status read_page(Ctx *cx, Store *s, BufFrame *f, PageId id)
     return st;
 }
 
-static Status verify_page(Ctx *cx, const BufFrame *f, PageId id, ObjId object)
+static Status verify_page(Ctx *cx, Store *s, const BufFrame *f, PageId id, ObjId object)
 {
-    if (page_valid(f->page, id)) {
-        return ST_OK;
+    if (!page_valid(f->page, id)) {
+        return corrupted(cx, id, object, page_all_zero(f->page) ? "it was never written" : "wrong checksum");
     }
-    return corrupted(cx, id, object, page_all_zero(f->page) ? "it was never written" : "wrong checksum");
+    if (page_header_const(f->page)->lsn > wal_end(s).v) {
+        /* Data file and log are not of the same time. Writing such a page would wait for a log position far away. */
+        return corrupted(cx, id, object, "it is newer than the log");
+    }
+    return ST_OK;
 }
 
 typedef enum FixHow { FIX_READ, FIX_ZERO, FIX_REDO } FixHow;
@@ -389,17 +393,16 @@ static Status fix_miss(Ctx *cx, Store *s, PageId id, ObjId object, FixHow how, B
         memset(f->page, 0, PAGE_BYTES);
     } else {
         st = read_page(cx, s, f, id);
-        bool valid = st == ST_OK && page_valid(f->page, id);
         if (how == FIX_REDO && (st == ST_OK || st == ST_CORRUPTED)) {
             if (st == ST_CORRUPTED) {
                 /* Beyond the end of the file: as if never written. */
                 err_clear(cx->err);
                 memset(f->page, 0, PAGE_BYTES);
             }
-            *out_valid = valid;
+            *out_valid = st == ST_OK && page_valid(f->page, id);
             st = ST_OK;
-        } else if (st == ST_OK && !valid) {
-            st = verify_page(cx, f, id, object);
+        } else if (st == ST_OK) {
+            st = verify_page(cx, s, f, id, object);
         }
     }
     if (st != ST_OK) {
@@ -408,6 +411,7 @@ static Status fix_miss(Ctx *cx, Store *s, PageId id, ObjId object, FixHow how, B
         return st;
     }
     f->versions = orphan_take(p, id.v);
+    atomic_store_explicit(&f->referenced, 1, memory_order_relaxed);
     *out_frame = f;
     return ST_OK;
 }
@@ -459,7 +463,6 @@ static Status fix(Ctx *cx, Store *s, PageId id, ObjId object, LatchMode mode, bo
             if (st != ST_OK) {
                 return st;
             }
-            atomic_store_explicit(&f->referenced, 1, memory_order_relaxed);
             if (mode == LATCH_SHARED) {
                 buf_downgrade(f);
             }
@@ -537,9 +540,13 @@ void buf_discard(Store *s, PageId id)
     if (f == NULL) {
         return;
     }
-    while (atomic_load_explicit(&f->writing, memory_order_acquire) != 0) {
+    if (atomic_load_explicit(&f->writing, memory_order_acquire) != 0) {
         /* The writer has a copy in flight; it ends without needing our latch (P4). */
-        os_yield();
+        mutex_lock(&s->job_mutex);
+        while (atomic_load_explicit(&f->writing, memory_order_acquire) != 0) {
+            (void)cond_wait_for(&s->clean_cond, &s->job_mutex, CLEAN_WAIT_US);
+        }
+        mutex_unlock(&s->job_mutex);
     }
     ASSERT(f->versions == NULL);
     if (atomic_exchange_explicit(&f->rec_lsn, 0, memory_order_acq_rel) != 0) {

@@ -210,6 +210,9 @@ static Status compare(Ctx *cx, Claims *c)
             report(c->check, "shared extent %u has pages %016llx in use, the object maps say %016llx", extent,
                    (unsigned long long)shared, (unsigned long long)c->shared[extent]);
         }
+        if (e.state != EXTENT_FREE && space_is_free(c->s, extent)) {
+            report(c->check, "extent %u is in use, and would be handed out as free", extent);
+        }
         if (e.state == EXTENT_SYSTEM && extent % MAP_EXTENTS != 0) {
             report(c->check, "extent %u is marked as holding an extent map", extent);
         }

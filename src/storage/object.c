@@ -649,6 +649,10 @@ void object_note_space(Ctx *cx, StoreObject *o, uint32_t ordinal, unsigned space
     ASSERT(space_class <= SPACE_CLASS_MAX);
     uint16_t index;
     BufFrame *f;
+    PageId ignored;
+    if (!object_page_at(o, ordinal, &ignored)) {
+        return;
+    }
     PageId page = object_map_of(o, ordinal, &index);
     Status st = buf_try_fix(cx, o->store, page, o->ref.id, LATCH_EXCLUSIVE, &f);
     if (st != ST_OK) {

@@ -290,6 +290,12 @@ Status op_give_page(Ctx *cx, StoreOp *op, BufFrame *frame)
     uint32_t ordinal = page_header_const(frame->page)->ordinal;
     struct OpSpace *sp;
     uint16_t index;
+    PageId id;
+    if (!object_page_at(op->object, ordinal, &id) || !page_eq(id, buf_page_id(frame))) {
+        /* The ordinal comes from the disk. */
+        return err_set(cx->err, ST_CORRUPTED, "page %llu says it is page %u of object %llu, the object's map does not",
+                       (unsigned long long)buf_page_id(frame).v, ordinal, (unsigned long long)op->object->ref.id.v);
+    }
     Status st = space_frame(cx, op, ordinal, &sp, &index);
     if (st == ST_OK) {
         add_class(sp, index, CLASS_FREE);

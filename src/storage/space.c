@@ -312,6 +312,14 @@ void space_untake_extent(Store *s, uint32_t extent)
     spin_unlock(&s->space.lock);
 }
 
+bool space_is_free(Store *s, uint32_t extent)
+{
+    spin_lock(&s->space.lock);
+    bool is_free = bit_get(s->space.free_map, extent);
+    spin_unlock(&s->space.lock);
+    return is_free;
+}
+
 void space_pend_extent(Store *s, uint32_t extent, Lsn lsn)
 {
     Space *sp = &s->space;

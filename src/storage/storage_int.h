@@ -460,6 +460,7 @@ Status redo_object_user(const WalPage *ref, uint8_t *page, Error *err);
 /* Takes an extent out of the free set (growing the file when need be), its blocks allocated, without logging it. */
 STATUS space_take_extent(Ctx *cx, Store *s, uint32_t *out_extent);
 void space_untake_extent(Store *s, uint32_t extent);
+bool space_is_free(Store *s, uint32_t extent); /* may it be handed out? */
 void space_pend_extent(Store *s, uint32_t extent, Lsn lsn);
 STATUS space_reclaim(Ctx *cx, Store *s, bool wait);
 /* A shared extent that may have a free page; false when none is known. */

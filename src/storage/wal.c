@@ -146,6 +146,7 @@ Lsn wal_end(Store *s)
 void wal_request(Store *s, Lsn lsn)
 {
     Wal *w = &s->wal;
+    ASSERT(lsn.v <= wal_end(s).v); /* else it might never come */
     uint64_t seen = atomic_load_explicit(&w->requested, memory_order_relaxed);
     while (seen < lsn.v && !atomic_compare_exchange_weak_explicit(&w->requested, &seen, lsn.v, memory_order_seq_cst,
                                                                   memory_order_relaxed)) {

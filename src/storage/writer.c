@@ -249,7 +249,8 @@ Status dw_restore(Ctx *cx, Store *s)
             continue;
         }
         st = file_read(s->data, page, PAGE_BYTES, at, cx->err);
-        if (st == ST_OK && !page_valid(page, id)) {
+        /* All zero is not torn: freed and punched since, or never in place, then its first record is still in the log. */
+        if (st == ST_OK && !page_valid(page, id) && !page_all_zero(page)) {
             st = file_write(s->data, copy, PAGE_BYTES, at, cx->err);
             restored++;
         }
@@ -310,7 +311,7 @@ void writer_kick(Store *s)
     mutex_unlock(&s->job_mutex);
 }
 
-/* Keeps an eighth of the pool replaceable without waiting. */
+/* Half of the pool stays replaceable without waiting, as long as the disk keeps up. */
 static bool needs_cleaning(Store *s)
 {
     return atomic_load_explicit(&s->pool.n_dirty, memory_order_relaxed) > s->pool.n_frames / 2;
