@@ -430,7 +430,8 @@ static Dt time_field(Parser *p, const Field *f)
     }
     for (;;) {
         size_t len = strspn(s, "0123456789");
-        if (n == 3 || len == 0 || len > 9 || !to_int(s, len, &part[n])) {
+        /* A part left empty ("04::05") is zero, as for PostgreSQL. */
+        if (n == 3 || (len == 0 && n == 0) || len > 9 || (len > 0 && !to_int(s, len, &part[n]))) {
             return DT_BAD;
         }
         n++;

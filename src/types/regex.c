@@ -187,6 +187,8 @@ static Status compile(FnCtx *fx, Str pattern, Flags flags, Regex **out)
         strbuf_append(&text, body.p, body.len);
     } else {
         translate(body, &text, &greedy);
+        /* An item made possessive would hide the shorter matches from the DFA. */
+        options |= greedy == 2 ? PCRE2_NO_AUTO_POSSESS : 0;
     }
     Status st = text.failed ? ctx_nomem(fx->cx, body.len) : ST_OK;
     if (st == ST_OK) {

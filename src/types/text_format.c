@@ -139,6 +139,39 @@ static double digits_value(const char *digits, int exponent, bool single)
     return single ? (double)strtof_l(buf, NULL, c_locale()) : strtod_l(buf, NULL, c_locale());
 }
 
+static bool is_exactly(long double v, const char *digits, int exponent)
+{
+    char buf[80];
+    (void)snprintf(buf, sizeof buf, "%.45Le", v);
+    char *e = strchr(buf, 'e');
+    for (char *p = buf; p < e; p++) {
+        if (*p >= '0' && *p <= '9') {
+            char want = *digits != '\0' ? *digits++ : '0';
+            if (*p != want) {
+                return false;
+            }
+        }
+    }
+    return atoi(e + 1) == exponent;
+}
+
+/*
+ * Is the decimal exactly half way to a neighbour? It then reads back only if the reader rounds to even; PostgreSQL
+ * writes a digit more. Half-way points fit a long double.
+ */
+static bool on_boundary(const char *digits, int exponent, double v, bool single)
+{
+    char buf[64];
+    (void)snprintf(buf, sizeof buf, "%se%d", digits, exponent - (int)strlen(digits) + 1);
+    long double near = strtold_l(buf, NULL, c_locale());
+    double up = single ? (double)nextafterf((float)v, INFINITY) : nextafter(v, INFINITY);
+    double down = single ? (double)nextafterf((float)v, 0) : nextafter(v, 0);
+    long double mid_up = ((long double)v + (long double)up) / 2;
+    long double mid_down = ((long double)v + (long double)down) / 2;
+    return (near == mid_up && is_exactly(mid_up, digits, exponent)) ||
+           (near == mid_down && is_exactly(mid_down, digits, exponent));
+}
+
 /* %g's layout: plain up to `plain_max` digits before the point, else with exponent of two digits at least. */
 static size_t layout(const char *digits, int exponent, int plain_max, bool negative, char *out)
 {
@@ -207,7 +240,8 @@ static size_t float_text(double v, bool single, int extra, char out[FLOAT_TEXT_B
     int exponent = 0;
     for (int precision = denormal ? 1 : sure; precision <= most; precision++) {
         exponent = exact_digits(magnitude, precision, digits);
-        if (digits_value(digits, exponent, single) == magnitude) {
+        if (digits_value(digits, exponent, single) == magnitude &&
+            (precision == most || !on_boundary(digits, exponent, magnitude, single))) {
             break;
         }
     }
