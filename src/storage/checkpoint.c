@@ -61,7 +61,8 @@ static Lsn oldest_dirty(Store *s, Lsn begin)
 static bool in_a_hurry(Store *s)
 {
     uint64_t since = wal_end(s).v - atomic_load_explicit(&s->last_checkpoint_lsn, memory_order_relaxed);
-    return !s->threads_running || atomic_load_explicit(&s->stop, memory_order_acquire) || since > s->config.checkpoint_wal_bytes + s->config.checkpoint_wal_bytes / 2 ||
+    return !s->threads_running || atomic_load_explicit(&s->stop, memory_order_acquire) ||
+           since > s->config.checkpoint_wal_bytes + s->config.checkpoint_wal_bytes / 2 ||
            atomic_load_explicit(&s->checkpoint_wanted, memory_order_acquire) >
                atomic_load_explicit(&s->checkpoint_done, memory_order_acquire);
 }

@@ -87,9 +87,8 @@ static void latch_park(BufFrame *f, LatchMode mode)
     if (!must_wait(w, mode) && (w & LATCH_PARKED) == 0) {
         return;
     }
-    if ((w & LATCH_PARKED) == 0 &&
-        !atomic_compare_exchange_strong_explicit(&f->latch, &w, w | LATCH_PARKED, memory_order_relaxed,
-                                                 memory_order_relaxed)) {
+    if ((w & LATCH_PARKED) == 0 && !atomic_compare_exchange_strong_explicit(
+                                       &f->latch, &w, w | LATCH_PARKED, memory_order_relaxed, memory_order_relaxed)) {
         return;
     }
     os_park(&f->park, seq, -1);

@@ -234,7 +234,8 @@ static Status bad_map(Ctx *cx, const StoreObject *o)
     return err_set(cx->err, ST_CORRUPTED, "the page map of object %llu is corrupted", (unsigned long long)o->ref.id.v);
 }
 
-static Status load_unit(Ctx *cx, StoreObject *o, const uint32_t *extents, const uint8_t *classes, uint32_t n, uint8_t max)
+static Status load_unit(Ctx *cx, StoreObject *o, const uint32_t *extents, const uint8_t *classes, uint32_t n,
+                        uint8_t max)
 {
     Status st = ST_OK;
     for (uint32_t i = 0; i < n && st == ST_OK; i++) {
@@ -375,8 +376,14 @@ Status object_open(Ctx *cx, Store *s, ObjectRef ref, StoreObject **out_object)
     return ST_OK;
 }
 
-ObjectRef object_ref(const StoreObject *o) { return o->ref; }
-Store *object_store(const StoreObject *o) { return o->store; }
+ObjectRef object_ref(const StoreObject *o)
+{
+    return o->ref;
+}
+Store *object_store(const StoreObject *o)
+{
+    return o->store;
+}
 
 /* ---- pages ---- */
 
@@ -578,7 +585,8 @@ static bool class_fits(uint8_t c, unsigned min_class)
 }
 
 /* Looks for a class on one unit's page, from a place chosen by the hint; learns the unit's highest class on a miss. */
-static bool search_unit(uint8_t *page, uint32_t unit, unsigned min_class, uint32_t hint, uint32_t *out_index, uint8_t *out_max)
+static bool search_unit(uint8_t *page, uint32_t unit, unsigned min_class, uint32_t hint, uint32_t *out_index,
+                        uint8_t *out_max)
 {
     uint32_t n;
     uint32_t skip;

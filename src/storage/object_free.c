@@ -172,7 +172,8 @@ static Status free_from_maps(Ctx *cx, StoreOp *op, ObjectRef ref, BufFrame *head
     }
     const ObjectDirectoryPage *d = (const ObjectDirectoryPage *)(const void *)buf_page(dir);
     PageId map_page = {d->maps[last % DIR_MAPS]};
-    st = d->n_maps == last % DIR_MAPS + 1 ? buf_fix(cx, s, map_page, ref.id, LATCH_EXCLUSIVE, &map) : bad_object(cx, ref);
+    st = d->n_maps == last % DIR_MAPS + 1 ? buf_fix(cx, s, map_page, ref.id, LATCH_EXCLUSIVE, &map)
+                                          : bad_object(cx, ref);
     if (st == ST_OK) {
         const ObjectMapPage *m = (const ObjectMapPage *)(const void *)buf_page(map);
         if (m->n_extents > 0 && m->n_extents <= UNIT_EXTENTS) {
@@ -233,7 +234,8 @@ static Status step(Ctx *cx, StoreOp *op, ObjectRef ref, BufFrame *header, bool *
 
 Status object_free_step(Ctx *cx, Store *s, ObjectRef ref, bool *out_done)
 {
-    OpNeed need = {.wal_bytes = wal_record_bytes(4, STEP_EXTENTS * EXTENT_CHANGE_BYTES + 32), .frames = 6, .is_undo = true};
+    OpNeed need = {
+        .wal_bytes = wal_record_bytes(4, STEP_EXTENTS * EXTENT_CHANGE_BYTES + 32), .frames = 6, .is_undo = true};
     StoreOp op;
     BufFrame *header;
     bool gone;

@@ -171,7 +171,8 @@ static Status log_new_map(Ctx *cx, StoreOp *op, StoreObject *o, SharedPage *sp, 
             LogPage pages[4];
             unsigned n = 0;
             uint16_t len = map_op(init, is_dir ? MAP_INIT_DIR : MAP_INIT_MAP, 0, 0, o->ref.id.v, is_dir ? d : n_maps);
-            pages[n++] = (LogPage){.frame = fresh, .redo = REDO_OBJECT_MAP, .flags = WAL_PAGE_INIT, .data = init, .len = len};
+            pages[n++] =
+                (LogPage){.frame = fresh, .redo = REDO_OBJECT_MAP, .flags = WAL_PAGE_INIT, .data = init, .len = len};
             if (is_dir) {
                 len = map_op(link, MAP_ADD_DIR, 0, d, sp->page.v, 0);
                 pages[n++] = (LogPage){.frame = header, .redo = REDO_OBJECT_MAP, .data = link, .len = len};
@@ -181,7 +182,8 @@ static Status log_new_map(Ctx *cx, StoreOp *op, StoreObject *o, SharedPage *sp, 
                 len = map_op(count, MAP_SET_MAPS, 0, 0, 0, n_maps + 1);
                 pages[n++] = (LogPage){.frame = header, .redo = REDO_OBJECT_MAP, .data = count, .len = len};
             }
-            pages[n++] = (LogPage){.frame = sp->map_frame, .redo = REDO_EXTENT_MAP, .data = sp->change, .len = EXTENT_CHANGE_BYTES};
+            pages[n++] = (LogPage){
+                .frame = sp->map_frame, .redo = REDO_EXTENT_MAP, .data = sp->change, .len = EXTENT_CHANGE_BYTES};
             (void)store_log(op, WAL_SPACE, 0, TXN_NONE, pages, n, NULL, 0);
             buf_unfix(fresh);
         }

@@ -352,7 +352,8 @@ static void apply(const StoreRegistry *reg, const LogPage *lp)
     Error err;
     err.status = ST_OK;
     err.used = 0;
-    WalPage ref = {.id = buf_page_id(lp->frame), .redo = lp->redo, .flags = lp->flags, .data = lp->data, .len = lp->len};
+    WalPage ref = {
+        .id = buf_page_id(lp->frame), .redo = lp->redo, .flags = lp->flags, .data = lp->data, .len = lp->len};
     ASSERT(lp->redo < REDO_KINDS && reg->redo[lp->redo] != NULL);
     ASSERT(buf_latch_mode(lp->frame) == LATCH_EXCLUSIVE);
     Status st = reg->redo[lp->redo](&ref, lp->frame->page, &err);

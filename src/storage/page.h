@@ -58,8 +58,14 @@ typedef struct PageHeader {
 STATIC_ASSERT(sizeof(PageHeader) == PAGE_HEADER_BYTES, "on-disk format");
 STATIC_ASSERT(offsetof(PageHeader, ordinal) == 40 && offsetof(PageHeader, type) == 44, "on-disk format");
 
-static inline PageHeader *page_header(uint8_t *page) { return (PageHeader *)(void *)page; }
-static inline const PageHeader *page_header_const(const uint8_t *page) { return (const PageHeader *)(const void *)page; }
+static inline PageHeader *page_header(uint8_t *page)
+{
+    return (PageHeader *)(void *)page;
+}
+static inline const PageHeader *page_header_const(const uint8_t *page)
+{
+    return (const PageHeader *)(const void *)page;
+}
 
 /* Zeroes the page and fills the header. */
 void page_init(uint8_t *page, PageId id, ObjId object, uint32_t ordinal, PageType type, uint8_t format);

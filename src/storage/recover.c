@@ -45,12 +45,9 @@ static bool note_change(Redo *r, PageId map_page, const uint8_t *change, Lsn lsn
 {
     uint32_t extent = (uint32_t)(page_number(map_page) / EXTENT_PAGES) + load_u32(change);
     switch (load_u32(change + 4)) {
-    case EXTENT_FREE:
-        return u64map_put(&r->free_extents, extent, lsn.v) && u64map_put(&r->shared, extent, 0);
-    case EXTENT_SHARED:
-        return note_shared(r, extent, load_u64(change + 16), lsn);
-    default:
-        return true;
+    case EXTENT_FREE: return u64map_put(&r->free_extents, extent, lsn.v) && u64map_put(&r->shared, extent, 0);
+    case EXTENT_SHARED: return note_shared(r, extent, load_u64(change + 16), lsn);
+    default: return true;
     }
 }
 
@@ -137,7 +134,8 @@ static void progress(Redo *r, const WalRecord *rec)
     if (now - r->said_us >= PROGRESS_EVERY_US) {
         r->said_us = now;
         log_line(r->s->log, LOG_INFO, "recovery: redo %llu of %llu MiB",
-                 (unsigned long long)((rec->lsn.v - r->from.v) >> 20), (unsigned long long)((r->end.v - r->from.v) >> 20));
+                 (unsigned long long)((rec->lsn.v - r->from.v) >> 20),
+                 (unsigned long long)((r->end.v - r->from.v) >> 20));
     }
 }
 

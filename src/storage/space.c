@@ -13,9 +13,18 @@
 
 /* ---- bitmaps ---- */
 
-static bool bit_get(const uint64_t *map, uint32_t i) { return (map[i / 64] >> (i % 64) & 1) != 0; }
-static void bit_set(uint64_t *map, uint32_t i) { map[i / 64] |= UINT64_C(1) << (i % 64); }
-static void bit_clear(uint64_t *map, uint32_t i) { map[i / 64] &= ~(UINT64_C(1) << (i % 64)); }
+static bool bit_get(const uint64_t *map, uint32_t i)
+{
+    return (map[i / 64] >> (i % 64) & 1) != 0;
+}
+static void bit_set(uint64_t *map, uint32_t i)
+{
+    map[i / 64] |= UINT64_C(1) << (i % 64);
+}
+static void bit_clear(uint64_t *map, uint32_t i)
+{
+    map[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
 
 /* First set bit at or after `from`, or n. */
 static uint32_t bit_find(const uint64_t *map, uint32_t from, uint32_t n)
@@ -89,7 +98,8 @@ static Status bad_extent_map(Ctx *cx, uint32_t first)
 {
     Status st = err_set(cx->err, ST_CORRUPTED, "page %llu, the map of the extents from %u on, is corrupted",
                         (unsigned long long)extent_map_page(first).v, first);
-    err_hint(cx->err, "Restore the data directory from a backup: without this page it is not known which space is free.");
+    err_hint(cx->err,
+             "Restore the data directory from a backup: without this page it is not known which space is free.");
     return st;
 }
 

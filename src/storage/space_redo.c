@@ -85,9 +85,9 @@ Status redo_object_user(const WalPage *ref, uint8_t *page, Error *err)
 /* ---- object maps ---- */
 
 static const uint8_t op_bytes[] = {
-    [MAP_CLASS] = 4,       [MAP_ADD_SINGLE] = 16,  [MAP_ADD_EXTENT] = 8,   [MAP_ADD_DIR] = 16, [MAP_ADD_MAP] = 16,
-    [MAP_SET_MAPS] = 8,    [MAP_CUT_EXTENTS] = 4,  [MAP_CUT_SINGLES] = 4,  [MAP_CUT_MAPS] = 4, [MAP_INIT_MAP] = 16,
-    [MAP_INIT_DIR] = 16,   [MAP_INIT_BLANK] = 16,
+    [MAP_CLASS] = 4,    [MAP_ADD_SINGLE] = 16, [MAP_ADD_EXTENT] = 8,  [MAP_ADD_DIR] = 16,
+    [MAP_ADD_MAP] = 16, [MAP_SET_MAPS] = 8,    [MAP_CUT_EXTENTS] = 4, [MAP_CUT_SINGLES] = 4,
+    [MAP_CUT_MAPS] = 4, [MAP_INIT_MAP] = 16,   [MAP_INIT_DIR] = 16,   [MAP_INIT_BLANK] = 16,
 };
 
 uint16_t map_op(uint8_t *at, MapOp op, uint8_t arg8, uint16_t arg16, uint64_t value, uint32_t value32)
@@ -123,27 +123,19 @@ static bool map_op_ok(const uint8_t *page, const uint8_t *op, bool init)
     uint8_t type = h->head.type;
     uint16_t n = load_u16(op + 2);
     switch (op[0]) {
-    case MAP_CLASS:
-        return (type == PAGE_OBJECT_HEADER || type == PAGE_OBJECT_MAP) && class_ok(page, n);
-    case MAP_ADD_SINGLE:
-        return type == PAGE_OBJECT_HEADER && n < SINGLES_MAX && n == h->n_singles;
+    case MAP_CLASS: return (type == PAGE_OBJECT_HEADER || type == PAGE_OBJECT_MAP) && class_ok(page, n);
+    case MAP_ADD_SINGLE: return type == PAGE_OBJECT_HEADER && n < SINGLES_MAX && n == h->n_singles;
     case MAP_ADD_EXTENT:
         return (type == PAGE_OBJECT_HEADER && n < HEADER_EXTENTS && n == h->n_extents) ||
                (type == PAGE_OBJECT_MAP && n < UNIT_EXTENTS && n == m->n_extents);
-    case MAP_ADD_DIR:
-        return type == PAGE_OBJECT_HEADER && n < DIRS_MAX;
-    case MAP_ADD_MAP:
-        return type == PAGE_OBJECT_DIRECTORY && n < DIR_MAPS && n == d->n_maps;
-    case MAP_SET_MAPS:
-        return type == PAGE_OBJECT_HEADER;
+    case MAP_ADD_DIR: return type == PAGE_OBJECT_HEADER && n < DIRS_MAX;
+    case MAP_ADD_MAP: return type == PAGE_OBJECT_DIRECTORY && n < DIR_MAPS && n == d->n_maps;
+    case MAP_SET_MAPS: return type == PAGE_OBJECT_HEADER;
     case MAP_CUT_EXTENTS:
         return (type == PAGE_OBJECT_HEADER && n <= h->n_extents) || (type == PAGE_OBJECT_MAP && n <= m->n_extents);
-    case MAP_CUT_SINGLES:
-        return type == PAGE_OBJECT_HEADER && n <= h->n_singles;
-    case MAP_CUT_MAPS:
-        return type == PAGE_OBJECT_DIRECTORY && n <= d->n_maps;
-    default:
-        return op[0] >= MAP_INIT_MAP && op[0] <= MAP_INIT_BLANK && init;
+    case MAP_CUT_SINGLES: return type == PAGE_OBJECT_HEADER && n <= h->n_singles;
+    case MAP_CUT_MAPS: return type == PAGE_OBJECT_DIRECTORY && n <= d->n_maps;
+    default: return op[0] >= MAP_INIT_MAP && op[0] <= MAP_INIT_BLANK && init;
     }
 }
 
@@ -179,25 +171,15 @@ static void map_op_apply(const WalPage *ref, uint8_t *page, const uint8_t *op)
             m->n_extents = n + 1u;
         }
         break;
-    case MAP_ADD_DIR:
-        h->dirs[n] = load_u64(op + 8);
-        break;
+    case MAP_ADD_DIR: h->dirs[n] = load_u64(op + 8); break;
     case MAP_ADD_MAP:
         d->maps[n] = load_u64(op + 8);
         d->n_maps = n + 1u;
         break;
-    case MAP_SET_MAPS:
-        h->n_maps = load_u32(op + 4);
-        break;
-    case MAP_CUT_EXTENTS:
-        *(header ? &h->n_extents : &m->n_extents) = n;
-        break;
-    case MAP_CUT_SINGLES:
-        h->n_singles = n;
-        break;
-    case MAP_CUT_MAPS:
-        d->n_maps = n;
-        break;
+    case MAP_SET_MAPS: h->n_maps = load_u32(op + 4); break;
+    case MAP_CUT_EXTENTS: *(header ? &h->n_extents : &m->n_extents) = n; break;
+    case MAP_CUT_SINGLES: h->n_singles = n; break;
+    case MAP_CUT_MAPS: d->n_maps = n; break;
     default:
         page_init(page, ref->id, (ObjId){load_u64(op + 8)}, ORDINAL_NONE, init_type(op[0]), 1);
         m->index = load_u32(op + 4); /* the same place in all */

@@ -18,8 +18,8 @@
 enum {
     WAL_CHECKPOINT_BEGIN = 1,
     WAL_CHECKPOINT_END = 2,
-    WAL_OBJECT_IDS = 3,  /* body: u64, ids below it may be in use */
-    WAL_SPACE = 4,       /* extents, object maps: no transaction */
+    WAL_OBJECT_IDS = 3, /* body: u64, ids below it may be in use */
+    WAL_SPACE = 4,      /* extents, object maps: no transaction */
     WAL_NOOP = 5,
 };
 enum {
@@ -77,7 +77,7 @@ struct BufPool {
     _Atomic uint32_t n_free;
     _Atomic uint32_t hand;
     _Atomic uint32_t n_dirty;
-    _Atomic int32_t permits; /* frames operations may still latch */
+    _Atomic int32_t permits;  /* frames operations may still latch */
     SpinLock orphan_lock[64]; /* RANK_VERSION_TABLE, striped by bucket */
     BufVersions *orphans[ORPHAN_BUCKETS];
     _Atomic uint64_t misses, evictions, writes, waits_for_clean;
@@ -130,21 +130,21 @@ typedef struct WalLive {
 
 typedef struct Wal {
     uint8_t *ring;
-    uint64_t ring_bytes; /* power of two */
+    uint64_t ring_bytes;       /* power of two */
     _Atomic uint64_t reserved; /* end of what has been handed out */
     _Atomic uint64_t admitted; /* reserved + what open operations may still reserve */
     _Atomic uint64_t written;  /* everything below left the ring */
     _Atomic uint64_t durable;
-    _Atomic uint64_t requested; /* somebody waits for this */
+    _Atomic uint64_t requested;     /* somebody waits for this */
     _Atomic uint64_t undo_reserved; /* bytes promised to rollbacks */
     struct WalSlot {
         _Alignas(64) _Atomic uint64_t start;
     } slots[WAL_SLOTS];
 
-    Mutex flush_mutex; /* RANK_WAL_FLUSH: one flush at a time; file position, chain, buffer */
-    File *file;        /* current segment */
+    Mutex flush_mutex;        /* RANK_WAL_FLUSH: one flush at a time; file position, chain, buffer */
+    File *file;               /* current segment */
     _Atomic uint64_t segment; /* its number */
-    uint64_t file_pos; /* next block goes here */
+    uint64_t file_pos;        /* next block goes here */
     uint64_t chain;
     uint64_t incarnation;
     uint8_t *block; /* aligned buffer */
@@ -159,18 +159,26 @@ typedef struct Wal {
     bool stop_flusher;
     bool closing; /* nothing more becomes durable */
     bool opened;
-    uint64_t ring_bytes_max; /* no record of any configuration is longer */
-    VEC(WalLive) live;       /* segments with log in use, ascending; guarded by segment_mutex */
-    uint64_t newest_segment; /* highest number that exists on disk, prepared; likewise */
+    uint64_t ring_bytes_max;     /* no record of any configuration is longer */
+    VEC(WalLive) live;           /* segments with log in use, ascending; guarded by segment_mutex */
+    uint64_t newest_segment;     /* highest number that exists on disk, prepared; likewise */
     _Atomic uint64_t disk_bytes; /* free in the current and the prepared segments */
-    int64_t full_until_us;   /* the disk was full: not tried again before; guarded by segment_mutex */
-    _Atomic bool space_wanted; /* an operation was refused for lack of log space */
-    Mutex segment_mutex;     /* RANK_WAL_SEGMENT: preparing and recycling */
+    int64_t full_until_us;       /* the disk was full: not tried again before; guarded by segment_mutex */
+    _Atomic bool space_wanted;   /* an operation was refused for lack of log space */
+    Mutex segment_mutex;         /* RANK_WAL_SEGMENT: preparing and recycling */
 } Wal;
 
 /* ---- space ---- */
 
-enum { EXTENT_PAGES = 64, MAP_EXTENTS = 640, SINGLES_MAX = 32, HEADER_EXTENTS = 224, UNIT_EXTENTS = 232, DIRS_MAX = 64, DIR_MAPS = 2000 };
+enum {
+    EXTENT_PAGES = 64,
+    MAP_EXTENTS = 640,
+    SINGLES_MAX = 32,
+    HEADER_EXTENTS = 224,
+    UNIT_EXTENTS = 232,
+    DIRS_MAX = 64,
+    DIR_MAPS = 2000
+};
 typedef enum ExtentState { EXTENT_FREE = 0, EXTENT_OWNED = 1, EXTENT_SHARED = 2, EXTENT_SYSTEM = 3 } ExtentState;
 
 typedef struct ExtentEntry {
@@ -226,15 +234,15 @@ typedef struct PendingExtent {
 } PendingExtent;
 
 typedef struct Space {
-    Mutex grow_mutex;         /* RANK_SPACE_GROW: one growth of the file at a time */
-    SpinLock lock;            /* RANK_SPACE: everything below */
-    uint32_t n_extents;       /* extents of the file with an initialised map */
-    uint64_t *free_map;       /* bit set = free and handed out by nobody */
-    uint64_t *shared_map;     /* bit set = shared and perhaps with a free page */
+    Mutex grow_mutex;     /* RANK_SPACE_GROW: one growth of the file at a time */
+    SpinLock lock;        /* RANK_SPACE: everything below */
+    uint32_t n_extents;   /* extents of the file with an initialised map */
+    uint64_t *free_map;   /* bit set = free and handed out by nobody */
+    uint64_t *shared_map; /* bit set = shared and perhaps with a free page */
     size_t map_words;
     uint32_t n_free;
-    uint32_t free_hint;       /* no free extent below */
-    uint32_t shared_hint;     /* no listed shared extent below */
+    uint32_t free_hint;         /* no free extent below */
+    uint32_t shared_hint;       /* no listed shared extent below */
     VEC(PendingExtent) pending; /* room for all extents is reserved: a push never fails */
 } Space;
 
@@ -256,11 +264,11 @@ struct StoreObject {
         uint64_t used, busy;
         uint32_t extent;
         uint32_t reserved;
-    } *extents;
-    uint32_t n_free;      /* pages neither used nor busy */
-    uint32_t extent_hint; /* no extent below has a free page */
-    uint32_t dirs_made;   /* directory pages that exist; guarded by grow_mutex */
-    VEC(PageId) maps;     /* map pages in order */
+    } * extents;
+    uint32_t n_free;       /* pages neither used nor busy */
+    uint32_t extent_hint;  /* no extent below has a free page */
+    uint32_t dirs_made;    /* directory pages that exist; guarded by grow_mutex */
+    VEC(PageId) maps;      /* map pages in order */
     VEC(uint8_t) unit_max; /* highest space class per unit (header first), 251 = not known */
 };
 
@@ -304,7 +312,7 @@ typedef struct DwHeader {
 STATIC_ASSERT(sizeof(DwHeader) <= 4096, "on-disk format");
 
 typedef struct Writer {
-    Mutex mutex; /* RANK_DOUBLEWRITE: one batch at a time */
+    Mutex mutex;     /* RANK_DOUBLEWRITE: one batch at a time */
     uint8_t *buffer; /* header + DW_PAGES pages, aligned */
     BufFrame *frames[DW_PAGES];
     Lsn rec_lsns[DW_PAGES];
@@ -316,7 +324,7 @@ typedef struct Writer {
     File *dw;
     IoQueue *io;
     Error err;
-    Ctx cx; /* of the page writer's thread */
+    Ctx cx;      /* of the page writer's thread */
     Status said; /* the last failure logged, and when: the thread's own */
     int64_t said_us;
 } Writer;
@@ -334,19 +342,19 @@ struct Store {
     File *data;
     File *lock_file;
     Epoch *epoch;
-    _Atomic int status;       /* StoreStatus */
-    _Atomic bool read_only;   /* the data file failed */
+    _Atomic int status;        /* StoreStatus */
+    _Atomic bool read_only;    /* the data file failed */
     _Atomic bool failure_told; /* the hook was called */
-    SpinLock error_lock;      /* RANK_LEAF */
-    Error error;              /* of the failure; guarded by error_lock */
+    SpinLock error_lock;       /* RANK_LEAF */
+    Error error;               /* of the failure; guarded by error_lock */
     BufPool pool;
     Wal wal;
     Space space;
     Writer writer;
     Mutex objects_mutex; /* RANK_OBJECT_TABLE: buckets, reference counts */
     StoreObject *objects[OBJECT_BUCKETS];
-    SpinLock id_lock; /* RANK_LEAF: the three below */
-    Mutex id_mutex;   /* RANK_ENGINE: extending the promised range */
+    SpinLock id_lock;         /* RANK_LEAF: the three below */
+    Mutex id_mutex;           /* RANK_ENGINE: extending the promised range */
     uint64_t next_object;     /* the next to hand out, below usable_object */
     uint64_t usable_object;   /* below it by a promise in the log */
     uint64_t promised_object; /* by one that is in the log or about to be: what the control file takes */
@@ -358,7 +366,7 @@ struct Store {
     Cond checkpoint_cond;
     _Atomic uint64_t checkpoint_wanted, checkpoint_begun, checkpoint_done; /* numbers of requests */
     uint64_t checkpoint_errors;
-    _Atomic bool stop;      /* set under job_mutex */
+    _Atomic bool stop;            /* set under job_mutex */
     _Atomic bool threads_running; /* changes only while one thread uses the store */
     _Atomic uint64_t last_checkpoint_lsn;
     _Atomic uint64_t last_checkpoint_segment; /* where the log was at its begin */
@@ -478,12 +486,12 @@ void extent_change(uint8_t *at, uint32_t extent, ExtentState state, uint64_t own
 
 /* Data of REDO_OBJECT_MAP: a list of these, each 4 bytes and what its operation adds. */
 typedef enum MapOp {
-    MAP_CLASS = 1,      /* arg8 = class, arg16 = index */
-    MAP_ADD_SINGLE = 2, /* arg16 = index, u64 page */
-    MAP_ADD_EXTENT = 3, /* arg16 = index, u32 extent */
-    MAP_ADD_DIR = 4,    /* arg16 = index, u64 page */
-    MAP_ADD_MAP = 5,    /* arg16 = index, u64 page */
-    MAP_SET_MAPS = 6,   /* u32 n_maps */
+    MAP_CLASS = 1,       /* arg8 = class, arg16 = index */
+    MAP_ADD_SINGLE = 2,  /* arg16 = index, u64 page */
+    MAP_ADD_EXTENT = 3,  /* arg16 = index, u32 extent */
+    MAP_ADD_DIR = 4,     /* arg16 = index, u64 page */
+    MAP_ADD_MAP = 5,     /* arg16 = index, u64 page */
+    MAP_SET_MAPS = 6,    /* u32 n_maps */
     MAP_CUT_EXTENTS = 7, /* arg16 = n */
     MAP_CUT_SINGLES = 8, /* arg16 = n */
     MAP_CUT_MAPS = 9,    /* arg16 = n, of a directory */

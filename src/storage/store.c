@@ -87,10 +87,22 @@ void store_tell_failed(Store *s)
     }
 }
 
-Budget *store_budget(Store *s) { return s->budget; }
-Log *store_log_sink(Store *s) { return s->log; }
-Epoch *store_epoch(Store *s) { return s->epoch; }
-const uint8_t *store_uuid(const Store *s) { return s->control.uuid; }
+Budget *store_budget(Store *s)
+{
+    return s->budget;
+}
+Log *store_log_sink(Store *s)
+{
+    return s->log;
+}
+Epoch *store_epoch(Store *s)
+{
+    return s->epoch;
+}
+const uint8_t *store_uuid(const Store *s)
+{
+    return s->control.uuid;
+}
 
 /* ---- open ---- */
 
@@ -102,8 +114,10 @@ static Status own_replay_none(void *arg, Ctx *cx, const WalRecord *rec)
 
 static void register_own(StoreRegistry *r)
 {
-    static const char *const names[] = {[WAL_CHECKPOINT_BEGIN] = "CHECKPOINT_BEGIN", [WAL_CHECKPOINT_END] = "CHECKPOINT_END",
-                                        [WAL_OBJECT_IDS] = "OBJECT_IDS", [WAL_SPACE] = "SPACE"};
+    static const char *const names[] = {[WAL_CHECKPOINT_BEGIN] = "CHECKPOINT_BEGIN",
+                                        [WAL_CHECKPOINT_END] = "CHECKPOINT_END",
+                                        [WAL_OBJECT_IDS] = "OBJECT_IDS",
+                                        [WAL_SPACE] = "SPACE"};
     for (unsigned i = 1; i < ARRAY_LEN(names); i++) {
         r->type_name[i] = names[i];
         if (r->replay[i] == NULL) {

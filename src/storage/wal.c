@@ -194,7 +194,8 @@ void wal_on_durable(Store *s, Lsn lsn, WalWaiter *waiter, void (*fn)(WalWaiter *
     bool failed = store_failed(s);
     if (!durable && !failed) {
         /* Callers arrive nearly in LSN order: the place is close to the end. */
-        WalWaiter **at = w->waiters_tail != NULL && w->waiters_tail->lsn.v <= lsn.v ? &w->waiters_tail->next : &w->waiters;
+        WalWaiter **at =
+            w->waiters_tail != NULL && w->waiters_tail->lsn.v <= lsn.v ? &w->waiters_tail->next : &w->waiters;
         while (*at != NULL && (*at)->lsn.v <= lsn.v) {
             at = &(*at)->next;
         }

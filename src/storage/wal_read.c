@@ -339,7 +339,8 @@ static Status segment_advance(Ctx *cx, Reader *r, bool note, bool *out_more)
     }
     if (ok && h.first_lsn > r->end) {
         /* It was started when all before it was durable (next_segment). Ending here would drop what was acknowledged. */
-        return err_set(cx->err, ST_CORRUPTED, "the log is damaged at %llu: segment %llu is not complete, but the next one goes on",
+        return err_set(cx->err, ST_CORRUPTED,
+                       "the log is damaged at %llu: segment %llu is not complete, but the next one goes on",
                        (unsigned long long)r->end, (unsigned long long)r->segment);
     }
     if (ok && h.prev_chain == r->chain) {

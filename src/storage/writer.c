@@ -142,8 +142,8 @@ static void take_back(Store *s)
         BufFrame *f = wr->frames[i];
         uint64_t was = wr->rec_lsns[i].v;
         uint64_t rec = atomic_load_explicit(&f->rec_lsn, memory_order_relaxed);
-        while ((rec == 0 || rec > was) && !atomic_compare_exchange_weak_explicit(&f->rec_lsn, &rec, was, memory_order_seq_cst,
-                                                                                 memory_order_relaxed)) {
+        while ((rec == 0 || rec > was) && !atomic_compare_exchange_weak_explicit(
+                                              &f->rec_lsn, &rec, was, memory_order_seq_cst, memory_order_relaxed)) {
         }
         if (rec == 0) {
             atomic_fetch_add_explicit(&s->pool.n_dirty, 1, memory_order_relaxed);
@@ -276,7 +276,8 @@ Status writer_open(Ctx *cx, Store *s)
     if (wr->buffer == NULL) {
         return ctx_nomem(cx, DW_BYTES);
     }
-    Status st = vfs_open(s->vfs, "doublewrite", FILE_CREATE | (s->config.direct_io ? FILE_DIRECT : 0), cx->err, &wr->dw);
+    Status st =
+        vfs_open(s->vfs, "doublewrite", FILE_CREATE | (s->config.direct_io ? FILE_DIRECT : 0), cx->err, &wr->dw);
     uint64_t size = 0;
     if (st == ST_OK) {
         st = file_size(wr->dw, cx->err, &size);

@@ -78,8 +78,8 @@ static void verify_with_cuts(Model *m, Disk *d, SimDisk *found, uint64_t io, uns
         assert_int_equal(simdisk_survivor_at(found, i, mix64(i), &d->err, &again), ST_OK);
         model_verify(m, again, io, &r);
         if (r.end != first.end) {
-            model_die("after a cut at I/O %llu of recovery the log ends at %llu, before it was %llu", (unsigned long long)i,
-                      (unsigned long long)r.end, (unsigned long long)first.end);
+            model_die("after a cut at I/O %llu of recovery the log ends at %llu, before it was %llu",
+                      (unsigned long long)i, (unsigned long long)r.end, (unsigned long long)first.end);
         }
         simdisk_free(again);
     }
@@ -103,8 +103,9 @@ static void cut_everywhere(uint64_t seed, unsigned threads, unsigned ops, unsign
         for (size_t i = 0; i < ARRAY_LEN(SURVIVALS); i++) {
             SimDisk *found;
             uint64_t survival = SURVIVALS[i] == 7 ? mix64(seed + io) : SURVIVALS[i];
-            model_doing("seed %llu, threads %u, ops %u, cut after I/O %llu of %llu, survival %llu", (unsigned long long)seed,
-                        threads, ops, (unsigned long long)io, (unsigned long long)ios, (unsigned long long)survival);
+            model_doing("seed %llu, threads %u, ops %u, cut after I/O %llu of %llu, survival %llu",
+                        (unsigned long long)seed, threads, ops, (unsigned long long)io, (unsigned long long)ios,
+                        (unsigned long long)survival);
             assert_int_equal(simdisk_survivor_at(d.disk, io, survival, &d.err, &found), ST_OK);
             if (i == 1 && io / stride % 16 == 0) {
                 verify_with_cuts(r.m, &d, found, io, 3);
@@ -131,7 +132,8 @@ static void chain(uint64_t seed, unsigned threads, unsigned rounds, bool schedul
     for (unsigned i = 0; i < rounds; i++) {
         model_doing("chain of seed %llu, round %u, %u threads, %s", (unsigned long long)seed, i, threads,
                     scheduled ? "scheduled" : "free-running");
-        Run r = {.m = m, .disk = d.disk, .config = {.seed = rng_next(&rng), .threads = threads, .ops = 600, .drops = 10}};
+        Run r = {
+            .m = m, .disk = d.disk, .config = {.seed = rng_next(&rng), .threads = threads, .ops = 600, .drops = 10}};
         simdisk_cut_at(d.disk, 1 + rng_below(&rng, 1500));
         if (scheduled) {
             run_scheduled(&r);

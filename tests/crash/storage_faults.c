@@ -97,9 +97,14 @@ static bool run_with_fault(const FaultKind *k, uint64_t i, bool persistent, unsi
     budget_init(&disk_budget, "disk", NULL, 0, 0);
     Run r = {.m = model_new(),
              .disk = new_disk(&disk_budget),
-             .config = {.seed = i, .threads = threads, .ops = threads == 0 ? 900 : 300, .drops = 20, .faults = true, .clean_close = true}};
-    model_doing("%s number %llu fails%s, %u threads", k->name, (unsigned long long)i, persistent ? " and all later ones" : "",
-                threads);
+             .config = {.seed = i,
+                        .threads = threads,
+                        .ops = threads == 0 ? 900 : 300,
+                        .drops = 20,
+                        .faults = true,
+                        .clean_close = true}};
+    model_doing("%s number %llu fails%s, %u threads", k->name, (unsigned long long)i,
+                persistent ? " and all later ones" : "", threads);
     arm(&r, k, i, persistent);
     if (threads == 0) {
         work(&r);

@@ -208,8 +208,14 @@ void model_cut(Model *m, uint64_t end)
 
 /* ---- pages ---- */
 
-static uint64_t page_count(const uint8_t *page) { return load_u64(page + 64); }
-static uint64_t page_hash(const uint8_t *page) { return load_u64(page + 72); }
+static uint64_t page_count(const uint8_t *page)
+{
+    return load_u64(page + 64);
+}
+static uint64_t page_hash(const uint8_t *page)
+{
+    return load_u64(page + 72);
+}
 
 /* INIT: u64 object, u32 ordinal, u32, u64 count, u64 hash. Else: u64 count expected, u64 value. */
 static Status redo_model(const WalPage *ref, uint8_t *page, Error *err)
@@ -432,7 +438,8 @@ static void read_page(Worker *w)
     }
 }
 
-static void log_new_pages(Worker *w, StoreOp *op, ModelObject *o, BufFrame **frames, const uint32_t *ordinals, unsigned n)
+static void log_new_pages(Worker *w, StoreOp *op, ModelObject *o, BufFrame **frames, const uint32_t *ordinals,
+                          unsigned n)
 {
     LogPage pages[2];
     uint8_t data[2][32];
@@ -446,7 +453,8 @@ static void log_new_pages(Worker *w, StoreOp *op, ModelObject *o, BufFrame **fra
         store_u64(data[i] + 8, ordinals[i]);
         store_u64(data[i] + 16, e[i].count);
         store_u64(data[i] + 24, e[i].hash);
-        pages[i] = (LogPage){.frame = frames[i], .redo = REDO_MODEL, .flags = WAL_PAGE_INIT, .data = data[i], .len = 32};
+        pages[i] =
+            (LogPage){.frame = frames[i], .redo = REDO_MODEL, .flags = WAL_PAGE_INIT, .data = data[i], .len = 32};
     }
     w->last_lsn = store_log(op, WAL_CHANGE, 0, TXN_NONE, pages, n, NULL, 0).v;
     for (unsigned i = 0; i < n; i++) {
@@ -465,7 +473,8 @@ static void add_pages(Worker *w)
     unsigned n = 1 + (unsigned)below(w, 2);
     OpNeed need = {.wal_bytes = wal_record_bytes(2, 64), .frames = 6, .new_pages = (uint16_t)n, .object = o->handle};
     StoreOp op;
-    if (object_page_count(o->handle) < PAGES_MAX - 64 && went(w, op_begin(&w->cx, w->m->store, &need, &op), "op_begin")) {
+    if (object_page_count(o->handle) < PAGES_MAX - 64 &&
+        went(w, op_begin(&w->cx, w->m->store, &need, &op), "op_begin")) {
         BufFrame *frames[2];
         uint32_t ordinals[2];
         unsigned got = 0;
@@ -519,7 +528,8 @@ static void use_hints(Worker *w)
     if (some_page(w, o, &ordinal, &id)) {
         object_note_space(&w->cx, o->handle, ordinal, (unsigned)below(w, SPACE_CLASS_MAX + 1));
     }
-    Status st = object_find_space(&w->cx, o->handle, (unsigned)below(w, SPACE_CLASS_MAX), (uint32_t)below(w, 100), &ordinal);
+    Status st =
+        object_find_space(&w->cx, o->handle, (unsigned)below(w, SPACE_CLASS_MAX), (uint32_t)below(w, 100), &ordinal);
     if (st != ST_NOT_FOUND) {
         went(w, st, "object_find_space");
     }
@@ -766,7 +776,8 @@ static void work_threads(Worker *main, Budget *budget)
     unsigned started = 0;
     for (unsigned i = 0; i < m->config.threads && i < WORKERS_MAX; i++) {
         worker_init(&all[i], m, budget, mix64(m->config.seed * 31 + i));
-        if (went(main, os_thread_start("worker", worker_main, &all[i], &main->err, &all[i].thread), "os_thread_start")) {
+        if (went(main, os_thread_start("worker", worker_main, &all[i], &main->err, &all[i].thread),
+                 "os_thread_start")) {
             started++;
         }
     }

@@ -20,12 +20,12 @@ typedef struct Model Model;
 
 typedef struct WorkConfig {
     uint64_t seed;
-    unsigned threads;    /* 0: everything on the caller's thread, no background threads */
-    unsigned ops;        /* per thread */
-    unsigned drops;      /* chance of dropping an object, in 1/1000 of the operations */
-    bool faults;         /* errors are expected */
-    bool clean_close;    /* with a checkpoint */
-    size_t pool_frames;  /* 0 = 64 */
+    unsigned threads;   /* 0: everything on the caller's thread, no background threads */
+    unsigned ops;       /* per thread */
+    unsigned drops;     /* chance of dropping an object, in 1/1000 of the operations */
+    bool faults;        /* errors are expected */
+    bool clean_close;   /* with a checkpoint */
+    size_t pool_frames; /* 0 = 64 */
 } WorkConfig;
 
 Model *model_new(void);

@@ -45,7 +45,8 @@ typedef struct Fixture {
 
 static void fail_with(const Error *err, const char *what)
 {
-    fprintf(stderr, "%s: %s %s (%s)\n", what, err->sqlstate, err->message ? err->message : "", err->detail ? err->detail : "");
+    fprintf(stderr, "%s: %s %s (%s)\n", what, err->sqlstate, err->message ? err->message : "",
+            err->detail ? err->detail : "");
     abort();
 }
 #define OK(f, call)                                                                                                    \
