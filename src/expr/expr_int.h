@@ -12,11 +12,11 @@ Expr *expr_new(const ExprBuilder *b, ExprKind kind, unsigned op, const ValueType
 const Expr *expr_seal(Expr *e);
 
 /*
- * The value of a call whose arguments are constants. An error of the function itself (not memory, not an interrupt)
- * is not reported: *out_value stays NULL and *out_failed says so. Statuses: memory, interrupts.
+ * The value of an expression without columns, parameters and the like. An error of the evaluation itself (not memory,
+ * not an interrupt) is not reported: *out_failed says so. The value lives in b->arena; NULL = NULL.
  */
-STATUS expr_call_constants(const ExprBuilder *b, const SessionFacts *facts, const FnCall *call,
-                           const Expr *const *args, uint32_t nargs, bool *out_failed, const ExprValue **out_value);
+STATUS expr_evaluate(const ExprBuilder *b, const SessionFacts *facts, const Expr *e, bool *out_failed,
+                     const ExprValue **out_value);
 
 static inline Status expr_nomem(const ExprBuilder *b) { return ctx_nomem(b->cx, sizeof(Expr)); }
 

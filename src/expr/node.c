@@ -294,7 +294,7 @@ static Status fn_node(const ExprBuilder *b, const FnRow *fn, Oid oper, unsigned 
                       uint32_t nargs, const ValueType *as, int32_t location, const Expr **out)
 {
     ExprCall call = {.oper = oper};
-    const Expr **wanted;
+    const Expr **wanted = NULL;
     Status st = resolve(b, fn, args, nargs, as->oid, &call.call);
     if (st == ST_OK) {
         st = wanted_args(b, &call.call, args, nargs, &wanted);
@@ -344,16 +344,16 @@ ValueType expr_common_rep(const ValueType *a, const ValueType *b)
     return t;
 }
 
-static Status rep_constant(const ExprBuilder *b, const FnCall *call, const Expr *arg, const ValueType *type,
-                           const Expr **out)
+static Status rep_constant(const ExprBuilder *b, const Expr *call, const Expr **out)
 {
-    const ExprValue *value = NULL;
-    bool failed = false;
-    Status st = ST_OK;
-    if (arg->u.value != NULL) {
-        st = expr_call_constants(b, &session_facts_default, call, &arg, 1, &failed, &value);
+    const ExprValue *value;
+    bool failed;
+    Status st = expr_evaluate(b, &session_facts_default, call, &failed, &value);
+    if (st == ST_OK && !failed) {
+        return expr_const(b, &call->type, value, call->location, out);
     }
-    return st != ST_OK ? st : failed ? ST_OK : expr_const(b, type, value, arg->location, out);
+    *out = call;
+    return st;
 }
 
 Status expr_rep(const ExprBuilder *b, const Expr *arg, const ValueType *to, const Expr **out)
@@ -366,19 +366,21 @@ Status expr_rep(const ExprBuilder *b, const Expr *arg, const ValueType *to, cons
     ValueType type = *to;
     type.collation = arg->type.collation;
     type.typmod = arg->type.typmod;
+    if (expr_is_null_const(arg)) {
+        return expr_const(b, &type, NULL, arg->location, out);
+    }
+    const Expr *node;
     Status st = rep_convert(&arg->type, to, b->cx->err, &call.call);
-    if (st != ST_OK) {
-        return st;
+    if (st == ST_OK) {
+        st = call_node(b, EXPR_CALL, EXPR_FORM_REP, &call, &type, &arg, 1, arg->location, &node);
     }
-    const Expr *constant = NULL;
-    if (expr_is_const(arg)) {
-        st = rep_constant(b, &call.call, arg, &type, &constant);
+    if (st == ST_OK && expr_is_const(arg)) {
+        return rep_constant(b, node, out);
     }
-    if (st != ST_OK || constant != NULL) {
-        *out = st == ST_OK ? constant : *out;
-        return st;
+    if (st == ST_OK) {
+        *out = node;
     }
-    return call_node(b, EXPR_CALL, EXPR_FORM_REP, &call, &type, &arg, 1, arg->location, out);
+    return st;
 }
 
 Status expr_unify(const ExprBuilder *b, const Expr **args, uint32_t nargs)
@@ -510,7 +512,7 @@ static Status equality(const ExprBuilder *b, ExprKind kind, unsigned op, const O
                        const Expr **args, uint32_t nargs, int32_t location, const Expr **out)
 {
     ExprCall call = {.oper = eq->oid};
-    const Expr **wanted;
+    const Expr **wanted = NULL;
     Status st = resolve(b, fn_by_oid(eq->fn), args, 2, OID_BOOL, &call.call);
     if (st == ST_OK) {
         st = wanted_args(b, &call.call, args, 2, &wanted);
@@ -617,7 +619,7 @@ Status expr_any_all(const ExprBuilder *b, const OperRow *op, bool all, const Exp
     ExprCall call = {.oper = op->oid};
     ValueType t = bool_type();
     const Expr *args[2] = {scalar, array};
-    const Expr **wanted;
+    const Expr **wanted = NULL;
     Status st = array_any_resolve(b->registry, fn_by_oid(op->fn), &scalar->type, &array->type, all, b->cx->err,
                                   &call.call);
     if (st == ST_OK) {
@@ -631,7 +633,7 @@ static Status syntax_call(const ExprBuilder *b, ExprKind kind, unsigned op, FnKe
                           const Expr *const *args, uint32_t nargs, int32_t location, const Expr **out)
 {
     ExprCall call = {.call = {.kernel = kernel, .registry = b->registry, .nargs = (uint16_t)nargs, .result = *type}};
-    const Expr **wanted;
+    const Expr **wanted = NULL;
     for (uint32_t i = 0; i < nargs && i < FN_CALL_ARGS; i++) {
         call.call.args[i] = args[i]->type;
         if (args[i]->type.oid == OID_NUMERIC) {
