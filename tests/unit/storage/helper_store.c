@@ -89,6 +89,7 @@ Status try_open(Fixture *f, bool create)
     StoreRegistry reg;
     memset(&reg, 0, sizeof reg);
     reg.redo[TEST_REDO] = redo_test;
+    reg.hooks = f->hooks;
     return store_open(&f->cx, f->vfs, &f->root, NULL, &f->config, &reg, create, &f->store);
 }
 

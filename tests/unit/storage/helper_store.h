@@ -19,6 +19,7 @@ typedef struct Fixture {
     Vfs *vfs;
     Store *store;
     StoreConfig config;
+    StoreHooks hooks; /* for the next opening */
     char dir[64];
 } Fixture;
 

@@ -366,6 +366,86 @@ static void a_failing_data_file_makes_the_store_read_only(void **state)
     close_store(f, true);
 }
 
+/* ---- checkpoints ---- */
+
+typedef struct Hook {
+    Fixture *f;
+    StoreObject *o;
+    uint64_t round;
+} Hook;
+
+/* Runs on the page writer's thread, with its Ctx. */
+static Status dirty_everything(void *arg, Ctx *cx, Lsn begin, Lsn *out_needed)
+{
+    Hook *h = arg;
+    (void)begin;
+    *out_needed = LSN_MAX;
+    h->round++;
+    for (uint32_t i = 0; i < 100 && h->o != NULL; i++) {
+        StoreOp op;
+        BufFrame *frame;
+        PageId id;
+        OpNeed need = {.wal_bytes = wal_record_bytes(1, 16), .frames = 1};
+        assert_true(object_page_at(h->o, i, &id));
+        Status st = op_begin(cx, h->f->store, &need, &op);
+        if (st != ST_OK) {
+            return st;
+        }
+        st = buf_fix(cx, h->f->store, id, OBJ_NONE, LATCH_EXCLUSIVE, &frame);
+        if (st == ST_OK) {
+            uint8_t data[12];
+            store_u32(data, 3);
+            store_u64(data + 4, h->round);
+            LogPage lp = {.frame = frame, .redo = TEST_REDO, .data = data, .len = sizeof data};
+            store_log(&op, TEST_WAL, 0, TXN_NONE, &lp, 1, NULL, 0);
+            buf_unfix(frame);
+        }
+        op_end(&op);
+        if (st != ST_OK) {
+            return st;
+        }
+    }
+    return ST_OK;
+}
+
+/* It is admitted only when pages are clean, and it is the page writer itself: it must not wait for itself. */
+static void a_checkpoint_hook_may_dirty_more_than_the_pool(void **state)
+{
+    Fixture *f = *state;
+    Hook h = {.f = f};
+    f->hooks = (StoreHooks){.arg = &h, .checkpoint = dirty_everything};
+    f->config.background = true;
+    open_store(f, true);
+    StoreObject *o = open_object(f, make_object(f));
+    for (int i = 0; i < 100; i++) {
+        add_page(f, o);
+    }
+    OK(f, store_checkpoint(&f->cx, f->store));
+    h.o = o; /* nothing is due, so the writer's thread is not in the hook */
+    OK(f, store_checkpoint(&f->cx, f->store));
+    OK(f, store_checkpoint(&f->cx, f->store));
+    assert_int_equal(get_cell(f, o, 99, 3), h.round);
+    h.o = NULL;
+    object_close(o);
+    close_store(f, true);
+}
+
+static void a_checkpoint_that_cannot_succeed_is_answered(void **state)
+{
+    Fixture *f = *state;
+    f->config.background = true;
+    open_store(f, true);
+    append(f, 8);
+    flush(f);
+    for (int i = 0; i < 3; i++) {
+        simdisk_fail_at(f->disk, SIM_WRITES, 2, true, ST_IO_ERROR); /* the log's, then the control file's */
+        FAILS(f, ST_IO_ERROR, store_checkpoint(&f->cx, f->store));
+        simdisk_heal(f->disk);
+    }
+    OK(f, store_checkpoint(&f->cx, f->store));
+    close_store(f, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +458,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(segments_are_recycled, setup_sim, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_work_and_lets_it_go_on_later, setup_sim, teardown),
         cmocka_unit_test_setup_teardown(a_flush_without_room_is_tried_again, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_hook_may_dirty_more_than_the_pool, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_that_cannot_succeed_is_answered, setup_sim, teardown),
         cmocka_unit_test_setup_teardown(waiters_are_called_once_and_told_the_truth, setup_sim, teardown),
         cmocka_unit_test_setup_teardown(waiters_left_at_close_are_told, setup_sim, teardown),
         cmocka_unit_test_setup_teardown(after_a_failed_sync_nothing_is_acknowledged, setup_sim, teardown),
