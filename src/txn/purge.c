@@ -127,8 +127,9 @@ static Status log_free(Ctx *cx, Purge *pg, StoreOp *op, BufFrame *f, const HeapP
     uint8_t body[PURGE_BODY_BYTES + 8 * CHAINS_MAX];
     uint16_t s = (uint16_t)slot;
     HeapData data;
-    if (!VEC_RESERVE(&ts->pending, d->n_chains + ts->pending_promised)) {
-        return ctx_nomem(cx, d->n_chains * sizeof(PendingFree));
+    Status st = pending_reserve(cx, ts, d->n_chains);
+    if (st != ST_OK) {
+        return st;
     }
     store_u64(body, pg->horizon);
     put_object(body + 8, d->table);
@@ -138,7 +139,7 @@ static Status log_free(Ctx *cx, Purge *pg, StoreOp *op, BufFrame *f, const HeapP
     heap_free_build(p, &s, 1, pg->buf, &data);
     Lsn lsn = heap_log(op, f, &data, REC_PURGE, TXN_NONE, body, PURGE_BODY_BYTES + 8 * d->n_chains);
     for (unsigned i = 0; i < d->n_chains; i++) {
-        ts->pending.v[ts->pending.n++] = (PendingFree){d->table, d->chains[i], pg->horizon, lsn.v};
+        pending_put(ts, (PendingFree){d->table, d->chains[i], pg->horizon, lsn.v});
     }
     PageVersions *v = page_versions(f);
     if (versions_head(v, slot) != 0) {
@@ -392,34 +393,6 @@ static Status purge_lane(Ctx *cx, Purge *pg, UndoLane *lane)
 
 /* ---- pending frees ---- */
 
-static bool take_due(Purge *pg, PendingFree *out)
-{
-    TxnSystem *ts = pg->ts;
-    bool found = false;
-    mutex_lock(&ts->pending_mutex);
-    for (size_t i = 0; i < ts->pending.n && !found; i++) {
-        PendingFree *f = &ts->pending.v[i];
-        if (f->ts <= pg->horizon && f->lsn <= pg->durable.v) {
-            *out = *f;
-            found = true;
-        }
-    }
-    mutex_unlock(&ts->pending_mutex);
-    return found;
-}
-
-static void remove_pending(TxnSystem *ts, const PendingFree *f)
-{
-    mutex_lock(&ts->pending_mutex);
-    for (size_t i = 0; i < ts->pending.n; i++) {
-        if (ts->pending.v[i].object.id.v == f->object.id.v && ts->pending.v[i].chain.v == f->chain.v) {
-            ts->pending.v[i] = ts->pending.v[--ts->pending.n];
-            break;
-        }
-    }
-    mutex_unlock(&ts->pending_mutex);
-}
-
 /* Whole objects may be freed again after a crash; a chain may not: its last record and its leaving the list are one for checkpoints. */
 static Status free_pending(Ctx *cx, Purge *pg, const PendingFree *f)
 {
@@ -434,7 +407,7 @@ static Status free_pending(Ctx *cx, Purge *pg, const PendingFree *f)
         st = dropped ? ST_CORRUPTED : object_open(cx, ts->store, f->object, &o);
         if (st == ST_CORRUPTED) {
             err_clear(cx->err); /* the object itself is gone, or goes: the chain with it */
-            remove_pending(ts, f);
+            pending_pop(ts);
             return ST_OK;
         }
     }
@@ -444,22 +417,12 @@ static Status free_pending(Ctx *cx, Purge *pg, const PendingFree *f)
                  ? overflow_free_step(cx, o, f->chain, TXN_NONE, REC_PURGE, true, NULL, 0, &done)
                  : object_free_step(cx, ts->store, f->object, &done);
         if (st == ST_OK && done) {
-            remove_pending(ts, f);
+            pending_pop(ts);
         }
         mutex_unlock(&ts->free_mutex);
     }
     object_close(o);
     return st;
-}
-
-bool object_pending(TxnSystem *ts, ObjectRef object)
-{
-    for (size_t i = 0; i < ts->pending.n; i++) {
-        if (ts->pending.v[i].object.id.v == object.id.v && ts->pending.v[i].chain.v == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- passes ---- */
@@ -477,7 +440,7 @@ Status purge_pass(Ctx *cx, TxnSystem *ts, uint64_t *out_left)
         lane = lane->next_all; /* lanes are only ever put in front */
     }
     PendingFree f;
-    while (st == ST_OK && take_due(&pg, &f)) {
+    while (st == ST_OK && pending_due(ts, pg.horizon, pg.durable, &f)) {
         st = free_pending(cx, &pg, &f);
     }
     purge_end(&pg);

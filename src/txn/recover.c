@@ -224,11 +224,6 @@ static Status replay_heap(void *arg, Ctx *cx, const WalRecord *rec)
 
 /* ---- frees ---- */
 
-Status pending_add(Ctx *cx, TxnSystem *ts, PendingFree f)
-{
-    return VEC_PUSH(&ts->pending, f) ? ST_OK : ctx_nomem(cx, sizeof f);
-}
-
 /* A purged row's chains become due with the record that frees its slot. */
 static Status replay_purge(Ctx *cx, TxnSystem *ts, const WalRecord *rec)
 {
@@ -238,19 +233,9 @@ static Status replay_purge(Ctx *cx, TxnSystem *ts, const WalRecord *rec)
     Status st = ST_OK;
     for (uint32_t at = 8 + OBJECT_BODY_BYTES; at < rec->body_len && st == ST_OK; at += 8) {
         PendingFree f = {get_object(rec->body + 8), {load_u64(rec->body + at)}, 0, 0};
-        st = pending_add(cx, ts, f);
+        st = pending_replay(cx, ts, f);
     }
     return st;
-}
-
-static void chain_gone(TxnSystem *ts, PageId chain)
-{
-    for (size_t i = 0; i < ts->pending.n; i++) {
-        if (ts->pending.v[i].chain.v == chain.v) {
-            ts->pending.v[i] = ts->pending.v[--ts->pending.n];
-            return;
-        }
-    }
 }
 
 static Status pop_chain(Ctx *cx, Txn *t, uint64_t number)
@@ -283,7 +268,7 @@ static Status replay_overflow(void *arg, Ctx *cx, const WalRecord *rec)
     }
     if (rec->txn.v == 0) {
         if (rec->type == HEAP_WAL_OVERFLOW_FREE && o.gone) {
-            chain_gone(ts, o.page);
+            pending_chain_gone(ts, o.page);
         }
         return ST_OK;
     }
@@ -374,7 +359,7 @@ static Status replay_end(void *arg, Ctx *cx, const WalRecord *rec)
     for (size_t i = 0; commit && st == ST_OK && i < t->pending.n; i++) {
         PendingFree f = t->pending.v[i];
         f.ts = commit_ts;
-        st = pending_add(cx, ts, f);
+        st = pending_replay(cx, ts, f);
     }
     if (commit) {
         atomic_fetch_add_explicit(&ts->unpurged, 1, memory_order_relaxed);
@@ -462,7 +447,7 @@ static Status replay_state(void *arg, Ctx *cx, const WalRecord *rec)
         return bad(cx, rec);
     }
     if ((rec->flags & UNDO_PIECE_FIRST) != 0) {
-        ts->pending.n = 0; /* the list as a whole follows; what was replayed before is part of it or gone */
+        pending_clear(ts); /* the list as a whole follows; what was replayed before is part of it or gone */
     }
     if (load_u64(rec->body) > atomic_load_explicit(&ts->next_txn, memory_order_relaxed)) {
         atomic_store_explicit(&ts->next_txn, load_u64(rec->body), memory_order_relaxed);
@@ -471,7 +456,7 @@ static Status replay_state(void *arg, Ctx *cx, const WalRecord *rec)
     const uint8_t *at = rec->body + STATE_HEAD_BYTES;
     Status st = ST_OK;
     for (uint32_t i = 0; i < n_pending && st == ST_OK; i++, at += 32) {
-        st = pending_add(cx, ts, (PendingFree){get_object(at), {load_u64(at + 16)}, load_u64(at + 24), 0});
+        st = pending_replay(cx, ts, (PendingFree){get_object(at), {load_u64(at + 16)}, load_u64(at + 24), 0});
     }
     for (uint32_t i = 0; i < n_pages && st == ST_OK; i++, at += 24) {
         st = sweep_note(cx, ts, get_object(at), (PageId){load_u64(at + 16)});
@@ -594,7 +579,7 @@ static Status dump_running(Ctx *cx, TxnSystem *ts, uint8_t *body)
         }
         after = t->id.v;
         Status st = ST_OK;
-        if (!txn_has_ended(t)) {
+        if (!t->ended) {
             Dump d = {.ts = ts, .t = t, .body = body, .first = true};
             st = dump_txn(cx, &d);
             if (st == ST_OK) {
@@ -654,9 +639,11 @@ static Status copy_lists(Ctx *cx, TxnSystem *ts, PendingVec *pending, SweepVec *
     if (st != ST_OK) {
         return st;
     }
-    bool ok = VEC_RESERVE(pending, ts->pending.n) && VEC_RESERVE(pages, ts->sweep.n);
-    for (size_t i = 0; ok && i < ts->pending.n; i++) {
-        pending->v[pending->n++] = ts->pending.v[i];
+    bool ok = VEC_RESERVE(pending, pending_count(ts)) && VEC_RESERVE(pages, ts->sweep.n);
+    for (size_t i = ts->pending_head; ok && i < ts->pending.n; i++) {
+        if (ts->pending.v[i].object.id.v != 0) {
+            pending->v[pending->n++] = ts->pending.v[i];
+        }
     }
     for (size_t i = 0; ok && i < ts->sweep.n; i++) {
         pages->v[pages->n++] = ts->sweep.v[i];
@@ -749,6 +736,8 @@ Status recover_redo_done(void *arg, Ctx *cx)
         }
     }
     u64map_clear(&ts->replay);
+    u64map_done(&ts->pending_chains);
+    u64map_init(&ts->pending_chains, ts->budget);
     ts->recovering = false;
     return st;
 }

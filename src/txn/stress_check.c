@@ -14,7 +14,7 @@ static void report(void *arg, const char *text)
 static size_t pending_frees(TxnSystem *ts)
 {
     mutex_lock(&ts->pending_mutex);
-    size_t n = ts->pending.n;
+    size_t n = pending_count(ts);
     mutex_unlock(&ts->pending_mutex);
     return n;
 }

@@ -54,6 +54,8 @@ static void init_fields(TxnSystem *ts, Vfs *vfs, Budget *budget, Log *log, const
     ts->pending.budget = ts->sweep.budget = budget;
     u64map_init(&ts->sweep_index, budget);
     u64map_init(&ts->replay, budget);
+    u64map_init(&ts->pending_objects, budget);
+    u64map_init(&ts->pending_chains, budget);
     budget_init(&ts->versions_budget, "version tables", budget, 0, BUDGET_QUANTUM);
     mutex_init(&ts->mutex, RANK_TXN_LIST);
     mutex_init(&ts->free_mutex, RANK_FREE);
@@ -150,6 +152,8 @@ void txn_close(Ctx *cx, TxnSystem *ts, bool checkpoint)
     VEC_DONE(&ts->sweep);
     u64map_done(&ts->sweep_index);
     u64map_done(&ts->replay);
+    u64map_done(&ts->pending_objects);
+    u64map_done(&ts->pending_chains);
     budget_done(&ts->versions_budget);
     mutex_done(&ts->mutex);
     mutex_done(&ts->free_mutex);

@@ -260,12 +260,10 @@ static UndoHeader *header_of(Txn *t)
     return (UndoHeader *)(uintptr_t)r;
 }
 
-/* Gives back everything that only a running writer has; the end was published before. */
-static void leave(Txn *t)
+/* A checkpoint that found the transaction in the list may still hold its mutex: it lets go before the memory does. */
+static void unlist(Txn *t)
 {
     TxnSystem *ts = t->ts;
-    undo_pin(&ts->undo, t->header, false);
-    lock_txn_ended(ts->locks, t->id);
     mutex_lock(&ts->mutex);
     if (t->prev != NULL) {
         t->prev->next = t->next;
@@ -277,19 +275,30 @@ static void leave(Txn *t)
     }
     t->listed = false;
     mutex_unlock(&ts->mutex);
+    mutex_lock(&t->undo_mutex);
+    mutex_unlock(&t->undo_mutex);
+}
+
+/* Gives back everything that only a running writer has; the end was published before. */
+static void leave(Txn *t)
+{
+    TxnSystem *ts = t->ts;
+    undo_pin(&ts->undo, t->header, false);
+    lock_txn_ended(ts->locks, t->id);
+    unlist(t);
     op_release_undo(ts->store, t->undo_wal);
     t->undo_wal = 0;
     lane_return(ts, t->lane);
     t->lane = NULL;
     lock_owner_set_txn(&t->locks, TXN_NONE);
 }
-
 void txn_end_writing(Txn *t, uint64_t commit_ts, Lsn lsn)
 {
     UndoHeader *h = header_of(t);
     mutex_lock(&t->undo_mutex); /* not while a checkpoint reads the undo: purge may take it away now */
     h->commit_lsn = lsn.v;
     atomic_store_explicit(&h->commit_ts, commit_ts, memory_order_seq_cst);
+    t->ended = true;
     mutex_unlock(&t->undo_mutex);
     leave(t);
 }
@@ -323,11 +332,6 @@ Status log_pending(Ctx *cx, Txn *t, bool is_undo)
     return ST_OK;
 }
 
-bool txn_has_ended(Txn *t)
-{
-    return atomic_load_explicit(&header_of(t)->commit_ts, memory_order_acquire) != 0;
-}
-
 Status txn_commit_begin(Ctx *cx, Txn *t)
 {
     ASSERT(t->state == TXN_ACTIVE);
@@ -339,21 +343,13 @@ Status txn_commit_begin(Ctx *cx, Txn *t)
     Status st = log_pending(cx, t, false);
     mutex_unlock(&t->undo_mutex);
     if (st == ST_OK) {
-        mutex_lock(&t->ts->pending_mutex);
-        bool ok = VEC_RESERVE(&t->ts->pending, t->pending.n + t->ts->pending_promised);
-        if (ok) {
-            t->ts->pending_promised += t->pending.n;
-        }
-        mutex_unlock(&t->ts->pending_mutex);
-        st = ok ? ST_OK : ctx_nomem(cx, t->pending.n * sizeof(PendingFree));
+        st = pending_promise(cx, t->ts, t->pending.n);
     }
     if (st == ST_OK) {
         OpNeed need = {.wal_bytes = wal_record_bytes(0, COMMIT_BODY_BYTES)};
         st = op_begin(cx, t->ts->store, &need, &t->commit_op);
         if (st != ST_OK) {
-            mutex_lock(&t->ts->pending_mutex);
-            t->ts->pending_promised -= t->pending.n;
-            mutex_unlock(&t->ts->pending_mutex);
+            pending_unpromise(t->ts, t->pending.n);
         }
     }
     if (st == ST_OK) {
@@ -393,8 +389,7 @@ static void pend_frees(Txn *t, uint64_t commit_ts, Lsn lsn)
         PendingFree f = t->pending.v[i];
         f.ts = commit_ts;
         f.lsn = lsn.v;
-        ASSERT(ts->pending.n < ts->pending.cap);
-        ts->pending.v[ts->pending.n++] = f;
+        pending_put(ts, f);
     }
     ts->pending_promised -= t->pending.n;
 }
@@ -415,6 +410,7 @@ Lsn txn_commit_finish(Ctx *cx, Txn *t)
         }
         mutex_lock(&t->undo_mutex); /* not while a checkpoint reads the undo */
         uint64_t commit_ts = commit_point(t, &space);
+        t->ended = true;
         mutex_unlock(&t->undo_mutex);
         store_u64(body, commit_ts);
         wal_fill(&t->commit_op, &space, WAL_TXN_COMMIT, 0, t->id, body, sizeof body);
@@ -447,9 +443,7 @@ Status txn_abort(Ctx *cx, Txn *t)
     Status st = ST_OK;
     if (t->state == TXN_COMMITTING && t->id.v != 0) {
         op_end(&t->commit_op);
-        mutex_lock(&ts->pending_mutex);
-        ts->pending_promised -= t->pending.n;
-        mutex_unlock(&ts->pending_mutex);
+        pending_unpromise(ts, t->pending.n);
     }
     t->state = TXN_ENDED;
     if (t->id.v != 0) {
@@ -478,19 +472,10 @@ Status txn_abort(Ctx *cx, Txn *t)
 /* A rollback that could not be completed: the transaction stays "running" for all who look, for ever (until restart). */
 void txn_abandon(Txn *t)
 {
-    TxnSystem *ts = t->ts;
-    mutex_lock(&ts->mutex);
-    if (t->prev != NULL) {
-        t->prev->next = t->next;
-    } else {
-        ts->running = t->next;
-    }
-    if (t->next != NULL) {
-        t->next->prev = t->prev;
-    }
-    t->listed = false;
-    ts->abandoned = true;
-    mutex_unlock(&ts->mutex);
+    unlist(t);
+    mutex_lock(&t->ts->mutex);
+    t->ts->abandoned = true;
+    mutex_unlock(&t->ts->mutex);
     t->lane = NULL; /* never handed out again */
 }
 

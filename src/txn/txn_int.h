@@ -208,6 +208,7 @@ struct Txn {
     TxnIsolation isolation;
     bool read_only;
     bool listed;
+    bool ended; /* its end is published; guarded by undo_mutex */
     uint32_t slot; /* of the snapshot array */
     uint64_t snapshot; /* 0 = none taken */
     uint32_t command;
@@ -273,8 +274,11 @@ struct TxnSystem {
     PageVersions *marks;
     Mutex free_mutex;    /* RANK_FREE: a free's record and its leaving `pending` or `sweep` are one for checkpoints */
     Mutex pending_mutex; /* RANK_PENDING: pending */
-    VEC(PendingFree) pending;
-    size_t pending_promised; /* places that commits in progress will take */
+    VEC(PendingFree) pending; /* a queue; its head: */
+    size_t pending_head;
+    size_t pending_promised;  /* places that commits in progress will take */
+    U64Map pending_objects;   /* those that wait to be freed as a whole */
+    U64Map pending_chains;    /* during replay: place in `pending` */
     VEC(SweepPage) sweep;
     U64Map sweep_index; /* page -> place in sweep */
     Mutex purge_mutex;  /* RANK_PURGE: one pass at a time */
@@ -305,10 +309,8 @@ STATUS txn_start_writing(Ctx *cx, Txn *t, TxnId id);
 void txn_end_writing(Txn *t, uint64_t commit_ts, Lsn lsn);
 uint64_t txn_horizon(TxnSystem *ts);
 void txn_abandon(Txn *t);
-bool txn_has_ended(Txn *t);
 /* Logs pending frees of a running transaction; the first record takes back what was logged before. */
 STATUS log_pending(Ctx *cx, Txn *t, bool is_undo);
-STATUS pending_add(Ctx *cx, TxnSystem *ts, PendingFree f);
 
 /* chain.c: is a version visible, may a row be changed */
 typedef enum Seen { SEEN_VISIBLE, SEEN_INVISIBLE } Seen;
@@ -357,11 +359,23 @@ typedef struct UndoNew {
 /* Room was reserved. Links it into the transaction; returns its address. */
 UndoPtr undo_push(Txn *t, const UndoNew *n);
 
+/* pending.c; _reserve, _put, _count and object_pending: under pending_mutex */
+STATUS pending_reserve(Ctx *cx, TxnSystem *ts, size_t n);
+STATUS pending_promise(Ctx *cx, TxnSystem *ts, size_t n); /* room that others cannot take, until _unpromise */
+void pending_unpromise(TxnSystem *ts, size_t n);
+void pending_put(TxnSystem *ts, PendingFree f);
+size_t pending_count(const TxnSystem *ts);
+bool object_pending(TxnSystem *ts, ObjectRef object); /* is it waiting to be freed as a whole? */
+/* The next free whose commit is visible to all and durable; it stays until pending_pop. */
+bool pending_due(TxnSystem *ts, uint64_t horizon, Lsn durable, PendingFree *out);
+void pending_pop(TxnSystem *ts);
+void pending_clear(TxnSystem *ts);
+STATUS pending_replay(Ctx *cx, TxnSystem *ts, PendingFree f);
+void pending_chain_gone(TxnSystem *ts, PageId chain);
+
 /* purge.c */
 void purge_main(void *ts);
 STATUS drop_entry(Ctx *cx, TxnSystem *ts, ObjectRef table, PageId page, unsigned slot, UndoPtr ptr);
-/* Is the whole object waiting to be freed? Caller holds pending_mutex. */
-bool object_pending(TxnSystem *ts, ObjectRef object);
 STATUS purge_pass(Ctx *cx, TxnSystem *ts, uint64_t *out_left);
 void sweep_add(TxnSystem *ts, ObjectRef object, PageId page, bool *out_failed);
 

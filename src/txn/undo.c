@@ -361,13 +361,15 @@ Status undo_mark_dead(Ctx *cx, UndoArena *u, UndoPtr ptr)
 
 void undo_pin(UndoArena *u, UndoPtr ptr, bool pin)
 {
+    epoch_enter(u->epoch);
     UndoChunk *c = chunk_find(u, ptr >> 16);
-    ASSERT(c != NULL);
+    ASSERT(!pin || c != NULL); /* once the end is published purge may be faster than its transaction */
     if (pin) {
         atomic_fetch_add_explicit(&c->pins, 1, memory_order_relaxed);
-    } else {
+    } else if (c != NULL) {
         atomic_fetch_sub_explicit(&c->pins, 1, memory_order_release);
     }
+    epoch_leave(u->epoch);
 }
 
 /* ---- open, close ---- */
