@@ -128,7 +128,7 @@ static void int_all(const AggCall *c, void *state, const Vector *arg, uint32_t n
             high += v[i] >> 32;
             low += (uint32_t)v[i];
         }
-        s->sum += ((Int128)high << 32) + (Int128)low;
+        s->sum += (Int128)high * ((Int128)1 << 32) + (Int128)low;
     } else {
         const int64_t *v = arg->data;
         int64_t high = 0;
@@ -140,7 +140,7 @@ static void int_all(const AggCall *c, void *state, const Vector *arg, uint32_t n
             high += x >> 32;
             low += (uint32_t)x;
         }
-        s->sum += ((Int128)high << 32) + (Int128)low;
+        s->sum += (Int128)high * ((Int128)1 << 32) + (Int128)low;
         s->nans += nans;
     }
 }
@@ -551,7 +551,7 @@ static Status span_final(FnCtx *fx, const AggCall *c, const void *state, Arena *
 /* ---- the extreme value ---- */
 
 typedef struct Extreme {
-    uint64_t value[2];
+    uint64_t value[2] VALUE_ALIGNED;
     char *buf; /* of a long string: reused while it fits */
     uint32_t cap;
     bool any;
@@ -806,7 +806,7 @@ static Status items_add_array(FnCtx *fx, Items *s, const StrView *v)
     memcpy(s->dims, a.dims, sizeof s->dims);
     s->count++;
     for (uint32_t i = 0; i < a.n; i++) {
-        uint64_t value[2];
+        uint64_t value[2] VALUE_ALIGNED;
         bool is_null = array_is_null(&a, i);
         array_element(&a, i, value);
         if (!array_builder_add(s->builder, is_null ? NULL : value, true)) {
@@ -863,7 +863,7 @@ static Status items_refill(FnCtx *fx, const AggCall *c, Arena *arena, Items *s, 
     Status st = items_start(fx, c, arena, s);
     array_view(all, &a);
     for (uint32_t i = 0; i < a.n && st == ST_OK; i++) {
-        uint64_t value[2];
+        uint64_t value[2] VALUE_ALIGNED;
         array_element(&a, i, value);
         if (!array_builder_add(s->builder, array_is_null(&a, i) ? NULL : value, true)) {
             st = ctx_nomem(fx->cx, 0);

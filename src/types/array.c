@@ -324,7 +324,7 @@ static Status parse_element(ArrayParser *p)
     if (!quoted && !escaped && str_eq_ascii_nocase((Str){buf, n}, STR_LIT("NULL"))) {
         return array_builder_add(&p->builder, NULL, false) ? ST_OK : ctx_nomem(fx->cx, 0);
     }
-    uint64_t value[2];
+    uint64_t value[2] VALUE_ALIGNED;
     Status st = type_in(fx, &p->elem, (Str){buf, n}, fx->arena, value);
     if (st != ST_OK) {
         return st;
@@ -479,7 +479,7 @@ static Status put_level(FnCtx *fx, const ArrayView *a, const ValueType *elem, ch
             strbuf_puts(sb, "NULL");
             ++*io_next;
         } else {
-            uint64_t value[2];
+            uint64_t value[2] VALUE_ALIGNED;
             array_element(a, (*io_next)++, value);
             strbuf_reset(scratch);
             st = type_out(fx, elem, value, scratch);
@@ -588,7 +588,7 @@ static Status recv_element(FnCtx *fx, Str *io, const ValueType *elem, ArrayBuild
     int32_t len = (int32_t)load_be32(io->p);
     io->p += 4;
     io->len -= 4;
-    uint64_t value[2];
+    uint64_t value[2] VALUE_ALIGNED;
     if (len == -1) {
         return array_builder_add(b, NULL, false) ? ST_OK : ctx_nomem(fx->cx, 0);
     }
@@ -646,7 +646,7 @@ Status array_send(FnCtx *fx, const ValueType *t, const void *value, StrBuf *sb)
             put_be32(sb, UINT32_MAX);
             continue;
         }
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         array_element(&a, i, v);
         size_t at = sb->len;
         put_be32(sb, 0);
@@ -677,8 +677,8 @@ int array_compare(const ValueType *t, const void *x, const void *y)
     for (uint32_t i = 0; i < a.n && i < b.n && cmp != NULL; i++) {
         bool na = array_is_null(&a, i);
         bool nb = array_is_null(&b, i);
-        uint64_t va[2];
-        uint64_t vb[2];
+        uint64_t va[2] VALUE_ALIGNED;
+        uint64_t vb[2] VALUE_ALIGNED;
         if (na || nb) {
             if (na != nb) {
                 return na - nb; /* NULL is larger */
@@ -720,7 +720,7 @@ uint64_t array_hash(const ValueType *t, const void *value)
     Vector one = {.phys = elem.phys, .kind = VEC_FLAT, .capacity = 1};
     uint64_t h = mix64(a.n);
     for (uint32_t i = 0; i < a.n; i++) {
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         uint64_t null_bit = array_is_null(&a, i);
         one.nulls = null_bit ? &null_bit : NULL;
         one.data = v;
@@ -740,7 +740,7 @@ void array_key(const ValueType *t, const void *value, StrBuf *out)
         put_be32(out, a.n);
     }
     for (uint32_t i = 0; i < a.n; i++) {
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         strbuf_putc(out, array_is_null(&a, i) ? 2 : 1);
         if (!array_is_null(&a, i)) {
             array_element(&a, i, v);

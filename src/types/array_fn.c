@@ -11,7 +11,7 @@
 static bool add_range(ArrayBuilder *b, const ArrayView *a, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++) {
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         if (!array_is_null(a, i)) {
             array_element(a, i, v);
         }
@@ -32,7 +32,7 @@ static ValueType element_type(Oid elem)
 
 static bool elements_equal(const ValueType *t, CompareFn *cmp, const ArrayView *a, uint32_t i, const void *value)
 {
-    uint64_t v[2];
+    uint64_t v[2] VALUE_ALIGNED;
     if (array_is_null(a, i)) {
         return value == NULL;
     }
@@ -411,7 +411,7 @@ static Status any_constant(FnCtx *fx, const FnCall *inner, const Vector *scalar,
 {
     FnCtx ix = *fx;
     uint8_t have[VECTOR_SIZE];
-    uint64_t value[2];
+    uint64_t value[2] VALUE_ALIGNED;
     uint64_t null_word = 1;
     Vector elem = {.phys = a->elem_phys, .kind = VEC_CONSTANT, .capacity = 1, .data = value};
     Vector result;
@@ -668,6 +668,9 @@ static Status find_rows(FnCtx *fx, const Vector *const *args, const uint16_t *se
         if (a.ndim > 1) {
             FAIL(ST_FEATURE_NOT_SUPPORTED, "searching for elements in multidimensional arrays is not supported");
         }
+        if ((a.n == 0 || (vec_is_null(args[1], row) && a.nulls == NULL)) && !all) {
+            NULL_RESULT
+        }
         if (fx->call->nargs == 3) {
             if (vec_is_null(args[2], row)) {
                 FAIL(ST_NULL_VALUE_NOT_ALLOWED, "initial position must not be null");
@@ -755,7 +758,7 @@ static bool contains(const ValueType *t, CompareFn *cmp, const ArrayView *x, con
 {
     for (uint32_t i = 0; i < x->n; i++) {
         bool found = false;
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         if (!array_is_null(x, i)) {
             array_element(x, i, v);
             for (uint32_t k = 0; k < y->n && !found; k++) {
@@ -798,7 +801,7 @@ static Status to_text_row(FnCtx *fx, const ArrayView *a, Str sep, const StrView 
     ValueType t = element_type(a->elem);
     bool any = false;
     for (uint32_t i = 0; i < a->n; i++) {
-        uint64_t v[2];
+        uint64_t v[2] VALUE_ALIGNED;
         bool is_null = array_is_null(a, i);
         if (is_null && null_text == NULL) {
             continue;

@@ -35,7 +35,8 @@ int date_to_julian(int year, int month, int day)
         year += 4799;
     }
     int century = year / 100;
-    return year * 365 - 32167 + year / 4 - century + century / 4 + 7834 * month / 256 + day;
+    /* Parts of the sum pass an int where the sum itself does not. */
+    return (int)((int64_t)year * 365 - 32167 + year / 4 - century + century / 4 + 7834 * month / 256 + day);
 }
 
 void julian_to_date(int jd, int *out_year, int *out_month, int *out_day)

@@ -223,7 +223,7 @@ KERNEL1(k_justify_interval, Interval, Interval, r = a; if (!justify_interval(&r)
 KERNEL2(k_timestamp_diff, int64_t, int64_t, Interval, r = (Interval){0, 0, 0};
         if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) {
             FAIL(ST_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite timestamps");
-        } r.time_us = a - b;
+        } r.time_us = (int64_t)((uint64_t)a - (uint64_t)b);
         if (!justify_hours(&r)) { INTERVAL_FAIL(); })
 KERNEL2(k_date_diff, int32_t, int32_t, int32_t,
         if (a == DATE_INFINITY || a == DATE_NEG_INFINITY || b == DATE_INFINITY || b == DATE_NEG_INFINITY) {
@@ -460,13 +460,21 @@ KERNEL1(k_isfinite_ts, int64_t, uint8_t, r = timestamp_is_finite(a);)
 KERNEL1(k_isfinite_date, int32_t, uint8_t, r = date_finite(a);)
 KERNEL1(k_isfinite_interval, Interval, uint8_t, r = 1;)
 
-KERNEL3(k_make_date, int32_t, int32_t, int32_t, int32_t, int year = a; bool bc = year < 0; if (bc) { year = -year; }
-        if (year == 0 || b < 1 || b > 12 || c < 1 || c > days_in_month(bc ? 1 - year : year, b)) {
-            FAIL(ST_DATETIME_FIELD_OVERFLOW, "date field value out of range: %d-%02d-%02d", a, b, c);
-        }
-        year = bc ? 1 - year : year; if (!valid_julian(year, b)) {
-            FAIL(ST_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d", a, b, c);
-        } r = date_to_julian(year, b, c) - PG_EPOCH_JDATE;)
+/* Negative years are BC; inside, 1 BC is year 0, and so it shows in messages. */
+static Status make_date(FnCtx *fx, int32_t year, int32_t month, int32_t day, int32_t *out)
+{
+    Error *err = fx->cx->err;
+    int32_t shown = year < -INT32_MAX ? 0 : year < 0 ? year + 1 : year;
+    if (year == 0 || year < -INT32_MAX || month < 1 || month > 12 || day < 1 || day > days_in_month(shown, month)) {
+        return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "date field value out of range: %d-%02d-%02d", shown, month, day);
+    }
+    if (!valid_julian(shown, month)) {
+        return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d", shown, month, day);
+    }
+    *out = date_to_julian(shown, month, day) - PG_EPOCH_JDATE;
+    return ST_OK;
+}
+KERNEL3(k_make_date, int32_t, int32_t, int32_t, int32_t, FAIL_IF(make_date(fx, a, b, c, &r));)
 
 /* ---- comparisons across types: dates become timestamps, timestamps local time ---- */
 

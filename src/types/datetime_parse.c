@@ -301,6 +301,33 @@ static Dt set_day(Parser *p, int value)
     return DT_OK;
 }
 
+/* Runs of digits: yyyymmdd, yymmdd, hhmmss, hhmm. */
+static Dt digit_run(Parser *p, const char *s, size_t len)
+{
+    DateParts *d = &p->out->parts;
+    const char *dot = memchr(s, '.', len);
+    if (dot != NULL) {
+        if (!to_fraction(dot, len - (size_t)(dot - s), &d->us)) {
+            return DT_BAD;
+        }
+        len = (size_t)(dot - s);
+    } else if ((p->seen & HAS_DATE) != HAS_DATE && len >= 6 && !p->time_only) {
+        p->two_digits = len == 6;
+        p->seen |= HAS_DATE;
+        return to_int(s, len - 4, &d->year) && to_int(s + len - 4, 2, &d->month) && to_int(s + len - 2, 2, &d->day)
+                   ? DT_OK
+                   : DT_BAD;
+    }
+    if ((p->seen & HAS_TIME) || (len != 6 && len != 4)) {
+        return DT_BAD;
+    }
+    p->seen |= HAS_TIME;
+    if (!to_int(s, 2, &d->hour) || !to_int(s + 2, 2, &d->minute) || (len == 6 && !to_int(s + 4, 2, &d->second))) {
+        return DT_BAD;
+    }
+    return DT_OK;
+}
+
 /* One number of a date: what it is depends on what is known, and on DateStyle's order. */
 static Dt date_number(Parser *p, const char *s, size_t len)
 {
@@ -337,35 +364,9 @@ static Dt date_number(Parser *p, const char *s, size_t len)
     case HAS_DAY: return set_month(p, v);
     case HAS_MONTH | HAS_DAY: return set_year(p, v, len);
     case HAS_YEAR | HAS_DAY: return set_month(p, v);
+    case HAS_DATE: return digit_run(p, s, len); /* the date is complete: a time */
     default: return DT_BAD;
     }
-}
-
-/* Runs of digits: yyyymmdd, yymmdd, hhmmss, hhmm. */
-static Dt digit_run(Parser *p, const char *s, size_t len)
-{
-    DateParts *d = &p->out->parts;
-    const char *dot = memchr(s, '.', len);
-    if (dot != NULL) {
-        if (!to_fraction(dot, len - (size_t)(dot - s), &d->us)) {
-            return DT_BAD;
-        }
-        len = (size_t)(dot - s);
-    } else if ((p->seen & HAS_DATE) != HAS_DATE && len >= 6 && !p->time_only) {
-        p->two_digits = len == 6;
-        p->seen |= HAS_DATE;
-        return to_int(s, len - 4, &d->year) && to_int(s + len - 4, 2, &d->month) && to_int(s + len - 2, 2, &d->day)
-                   ? DT_OK
-                   : DT_BAD;
-    }
-    if ((p->seen & HAS_TIME) || (len != 6 && len != 4)) {
-        return DT_BAD;
-    }
-    p->seen |= HAS_TIME;
-    if (!to_int(s, 2, &d->hour) || !to_int(s + 2, 2, &d->minute) || (len == 6 && !to_int(s + 4, 2, &d->second))) {
-        return DT_BAD;
-    }
-    return DT_OK;
 }
 
 /* "2024-01-31", "31.1.2024", "8-Jan-1999": words first, then the numbers in order. */

@@ -468,8 +468,13 @@ static Status to_integer(Ctx *cx, Arena *a, const Num *x, NumKind outward, Num *
         return st;
     }
     if (x->kind == outward && num_min_scale(x) > 0) {
-        uint32_t one_limb = 1;
-        Num one = {.kind = outward, .n = 1, .limbs = &one_limb};
+        /* On the arena: a sum with zero shares the other operand's limbs. */
+        uint32_t *one_limb = num_limbs(cx, a, 1);
+        if (one_limb == NULL) {
+            return ST_OUT_OF_MEMORY;
+        }
+        *one_limb = 1;
+        Num one = {.kind = outward, .n = 1, .limbs = one_limb};
         return num_add(cx, a, &r, &one, out);
     }
     *out = r;

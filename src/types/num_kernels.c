@@ -188,11 +188,11 @@ Status num_typmod_convert(const ValueType *from, const ValueType *to, Error *err
 
 static inline int64_t nan_or_i64(int64_t a, int64_t b, int64_t r)
 {
-    return (a == NUM_NAN_I64) | (b == NUM_NAN_I64) ? NUM_NAN_I64 : r;
+    return ((a == NUM_NAN_I64) | (b == NUM_NAN_I64)) ? NUM_NAN_I64 : r;
 }
 static inline Int128 nan_or_i128(Int128 a, Int128 b, Int128 r)
 {
-    return (a == NUM_NAN_I128) | (b == NUM_NAN_I128) ? NUM_NAN_I128 : r;
+    return ((a == NUM_NAN_I128) | (b == NUM_NAN_I128)) ? NUM_NAN_I128 : r;
 }
 
 /* Wrapping operations: garbage under null bits may overflow, real values cannot. */
@@ -234,7 +234,7 @@ static inline Int128 wrap_mul128(Int128 a, Int128 b) { return (Int128)((UInt128)
 static inline Int128 mul_wide(int64_t a, int64_t b) { return (Int128)a * b; }
 static inline Int128 nan_or_wide(int64_t a, int64_t b, Int128 r)
 {
-    return (a == NUM_NAN_I64) | (b == NUM_NAN_I64) ? NUM_NAN_I128 : r;
+    return ((a == NUM_NAN_I64) | (b == NUM_NAN_I64)) ? NUM_NAN_I128 : r;
 }
 
 FIXED_KERNEL(k_add_i64, int64_t, int64_t, wrap_add, nan_or_i64)

@@ -66,7 +66,7 @@ void num_append(const Num *v, StrBuf *sb); /* text with exactly dscale digits af
 /* The coefficient of a fixed-form value as text. NaN is the sentinel of the width given to it by the caller. */
 void num_append_i128(Int128 coefficient, int scale, StrBuf *sb);
 
-/* Arithmetic of finite and special values with PostgreSQL's results and display scales. */
+/* Results may share limbs with operands. Arithmetic of finite and special values with PostgreSQL's results and display scales. */
 STATUS num_add(Ctx *cx, Arena *a, const Num *x, const Num *y, Num *out);
 STATUS num_sub(Ctx *cx, Arena *a, const Num *x, const Num *y, Num *out);
 STATUS num_mul(Ctx *cx, Arena *a, const Num *x, const Num *y, Num *out);

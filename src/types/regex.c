@@ -6,6 +6,8 @@
  * the longest: it is found by pcre2_dfa_match, and pcre2_match fills the groups on that span. DEPENDENCIES.md 19 tells what
  * still differs: patterns that mix greedy and non-greedy quantifiers.
  *
+ * Classes (\w, [[:alpha:]]) are ASCII, as PostgreSQL has them under the C collation; so PCRE2_UCP is not set.
+ *
  * A compiled pattern is kept at the call site while the pattern stays the same (almost always: it is a constant). Limits
  * on matching steps and heap turn runaway patterns into PostgreSQL's 2201B "regular expression failed".
  */
@@ -163,7 +165,7 @@ static Regex *regex_new(Str pattern, bool nocase)
 /* Compiles; the caller frees. Memory is malloc's, bounded by PCRE2's own limit on pattern size. */
 static Status compile(FnCtx *fx, Str pattern, Flags flags, Regex **out)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY;
+    uint32_t options = PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY;
     Str body = pattern;
     int greedy = 0;
     int code;

@@ -47,6 +47,9 @@ static inline size_t phys_bytes(PhysType p)
     return bytes[p];
 }
 
+/* Room for a value of any physical type: `uint64_t v[2] VALUE_ALIGNED`. */
+#define VALUE_ALIGNED __attribute__((aligned(16)))
+
 enum { STRVIEW_INLINE = 12 };
 typedef struct StrView {
     uint32_t len;

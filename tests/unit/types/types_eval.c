@@ -46,7 +46,7 @@ static bool read_value(Eval *e, const ValueType *t, const char *text, void *out)
 
 static Vector *make_vector(Eval *e, const ValueType *t, const char *text, bool flat)
 {
-    uint64_t value[2] = {0, 0};
+    uint64_t value[2] VALUE_ALIGNED = {0, 0};
     Vector *v = ARENA_NEW(&e->arena, Vector);
     if (!vec_init(v, (PhysType)t->phys, 4, &e->arena) || !read_value(e, t, text, value)) {
         return NULL;
@@ -132,7 +132,7 @@ static Result run_set(Eval *e, const FnRow *fn, const ValueType *types, char *co
 {
     const SrfDef *def = srf_find(fn->oid);
     const void *values[ARGS_MAX];
-    uint64_t storage[ARGS_MAX][2];
+    uint64_t storage[ARGS_MAX][2] VALUE_ALIGNED;
     FnCall call;
     SrfState *state = NULL;
     StrBuf sb;
@@ -155,7 +155,7 @@ static Result run_set(Eval *e, const FnRow *fn, const ValueType *types, char *co
         st = srf_next(&e->fx, state, out, 2, &got);
         for (uint32_t i = 0; i < got && st == ST_OK; i++) {
             Result r = show(e, &call.result, out, i);
-            strbuf_printf(&sb, "%s%s", sb.len > 0 ? "|" : "", r.kind == 'N' ? "\\N" : r.text);
+            strbuf_printf(&sb, "%s%s", total + i > 0 ? "|" : "", r.kind == 'N' ? "\\N" : r.text);
         }
     }
     Result r = st == ST_OK ? (Result){'V', arena_strdup(&e->arena, sb.p)} : error_result(e);
@@ -313,6 +313,7 @@ int main(int argc, char **argv)
     static Eval e;
     static char line[LINE_BYTES];
     TzCache *zones;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* so that the last answer names the call that crashed */
     open_eval(&e, &zones);
     if (argc > 1 && strcmp(argv[1], "--list") == 0) {
         for (uint32_t i = 0; i < fn_row_count; i++) {
