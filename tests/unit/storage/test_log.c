@@ -101,13 +101,14 @@ static void the_log_is_readable_with_another_alignment(void **state)
 static void a_redo_position_inside_a_dead_tail_is_found(void **state)
 {
     Fixture *f = *state;
+    f->config.wal_ring_bytes = f->config.wal_segment_bytes = 1 << 20;
     open_store(f, true);
-    while (f->store->wal.file_pos < f->store->config.wal_segment_bytes - 2 * WAL_BLOCK_ALIGN) {
-        append(f, 8);
-        flush(f);
+    uint64_t block_end = wal_durable(f->store).v + WAL_BLOCK_MAX - WAL_BLOCK_HEADER_BYTES;
+    Lsn last_whole = LSN_NONE;
+    for (Lsn lsn = append(f, 16000); lsn.v < block_end; lsn = append(f, 16000)) {
+        last_whole = lsn;
     }
-    Lsn last_whole = append(f, 6000);
-    append(f, 6000); /* crosses the end of the segment */
+    assert_true(last_whole.v + 200 < block_end && wal_durable(f->store).v == LSN_FIRST);
     simdisk_fail_at(f->disk, SIM_WRITES, 2, true, ST_IO_ERROR);
     FAILS(f, ST_CRASH_SHUTDOWN, wal_flush(&f->cx, f->store, wal_end(f->store)));
     simdisk_heal(f->disk);
