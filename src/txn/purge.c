@@ -361,7 +361,7 @@ static Status lane_step(Ctx *cx, Purge *pg, UndoLane *lane, bool *out_more)
         if (state == LANE_STOP) {
             return ST_OK;
         }
-        lane->purge_state = state;
+        lane->purge_state = (uint8_t)state;
         if (state == LANE_PURGE) {
             atomic_fetch_add_explicit(&pg->ts->purged, 1, memory_order_relaxed);
             atomic_fetch_sub_explicit(&pg->ts->unpurged, 1, memory_order_relaxed);

@@ -98,6 +98,17 @@ void txn_statement_end(Txn *t);
 /* Makes changes so far visible to what this transaction reads next (within a statement: a later command). */
 void txn_next_command(Txn *t);
 /*
+ * Between the two the transaction reads by a snapshot of now, at any isolation level, and sees all its own changes so far: how catalogs
+ * are read and written ("newest committed + own"). May nest; no commit, abort or statement in between.
+ */
+typedef struct TxnFresh {
+    uint64_t snapshot;
+    uint64_t last;
+    uint32_t command;
+} TxnFresh;
+MUST_CHECK TxnFresh txn_fresh_begin(Txn *t);
+void txn_fresh_end(Txn *t, TxnFresh saved);
+/*
  * Ends the transaction. Commit appends the commit record and returns with *out_gate the LSN that must be durable before the
  * client may hear of it (wal_wait, wal_on_durable); LSN_NONE when nothing was written or met. It can fail only before the
  * record is appended (admission); the caller then aborts. After a successful append nothing can fail. The Txn is freed by both on success.
