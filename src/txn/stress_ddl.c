@@ -297,6 +297,7 @@ static Status add_column(Worker *w, StressTable *tb)
     Status st = table_copy(&w->cx, tb, &copy);
     if (st == ST_OK) {
         copy->n_layouts++;
+        w->use[tb->slot].peak = copy->n_layouts;
         st = catalog_set_layouts(w, &copy->entry, copy->n_layouts);
         if (st == ST_OK) {
             use_table(w, tb->slot, copy);

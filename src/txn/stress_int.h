@@ -186,6 +186,7 @@ typedef struct SlotUse {
     LockMode mode; /* strongest held */
     StressTable *table; /* reference; as this transaction sees it */
     bool changed;       /* differs from what is committed */
+    unsigned peak;      /* most layouts that the transaction has given it: numbers that are burned if it is taken back */
 } SlotUse;
 
 typedef struct ScanBuffers {

@@ -56,20 +56,21 @@ static void use_restore(Worker *w, unsigned slot, LockMode mode, StressTable *tb
 {
     SlotUse *u = &w->use[slot];
     /* Columns of an ADD COLUMN that is taken back may stand in pages: their numbers are burned. */
-    if (u->table != NULL && tb != NULL && u->table->n_layouts > tb->n_layouts) {
+    if (tb != NULL && u->peak > tb->n_layouts) {
         tb->no_more_columns = true;
     }
     if (tb != NULL) {
         table_ref(tb);
     }
     table_unref(u->table);
-    *u = (SlotUse){.mode = mode, .table = tb, .changed = changed};
+    *u = (SlotUse){.mode = mode, .table = tb, .changed = changed, .peak = u->peak};
 }
 
 static void use_drop_all(Worker *w)
 {
     for (unsigned i = 0; i < STRESS_TABLES_MAX; i++) {
         use_restore(w, i, (LockMode)0, NULL, false);
+        w->use[i].peak = 0;
     }
 }
 
@@ -95,8 +96,8 @@ Status worker_table(Worker *w, unsigned slot, LockMode mode, StressTable **out_t
 static void use_burn(Worker *w)
 {
     for (unsigned i = 0; i < STRESS_TABLES_MAX; i++) {
-        StressTable *now = w->use[i].changed ? table_get(w->s, i) : NULL;
-        if (now != NULL && w->use[i].table != NULL && now->n_layouts < w->use[i].table->n_layouts) {
+        StressTable *now = w->use[i].peak != 0 ? table_get(w->s, i) : NULL;
+        if (now != NULL && now->n_layouts < w->use[i].peak) {
             now->no_more_columns = true;
         }
         table_unref(now);
@@ -314,6 +315,7 @@ void worker_savepoint_done(StressSavepoint *sp)
 Status worker_rollback_to(Worker *w, const StressSavepoint *sp)
 {
     check_locks(w);
+    use_burn(w);
     for (unsigned i = 0; i < STRESS_TABLES_MAX; i++) {
         use_restore(w, i, sp->use[i].mode, sp->use[i].table, sp->use[i].changed);
     }
