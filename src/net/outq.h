@@ -75,6 +75,8 @@ void outq_append(OutQueue *q, const void *p, size_t bytes);
  * message is committed, so that a length can be filled in later. NULL = no memory.
  */
 char *outq_reserve(OutQueue *q, size_t bytes);
+/* Gives back the last `bytes` of what outq_reserve has just given. */
+void outq_trim(OutQueue *q, size_t bytes);
 /* The message joins the queue. ST_OUT_OF_MEMORY: it could not be built and was dropped; what came before is untouched. */
 STATUS outq_commit(OutQueue *q, Lsn gate, Error *err);
 void outq_drop(OutQueue *q); /* forget the message in progress */

@@ -9,8 +9,8 @@
  *
  * Invariants
  *  W1  start <= end <= cap, and bytes [start, end) are read and not yet handed out (wire_in_check).
- *  W2  Memory of a WireIn <= max(base, 2 x bytes received of the message in progress + base), and no more than the base
- *      size before authentication.
+ *  W2  Memory of a WireIn <= WIRE_BASE_BYTES, or twice the bytes received of the message in progress, or before
+ *      authentication WIRE_STARTUP_BYTES_MAX.
  *  W3  What wire_next and wire_decode return points into the buffer and is valid until the next wire_next, wire_space
  *      or wire_idle.
  *  W4  Feeding the same bytes in other portions gives the same messages (CopyData: the same bytes in other pieces).
@@ -56,9 +56,9 @@ typedef struct WireIn {
     size_t cap;
     size_t start; /* of what is not handed out */
     size_t end;   /* of what was read */
-    size_t skip_bytes;      /* of the message in progress still to be read over */
-    size_t copy_bytes;      /* of the CopyData in progress still to come */
-    uint8_t skipped_type;   /* of the message being read over */
+    size_t skip_bytes;    /* of the message being read over, still to come */
+    size_t copy_bytes;    /* of the CopyData in progress, still to be handed out */
+    uint8_t skipped_type; /* of the message being read over */
     bool skipping;
 } WireIn;
 
@@ -79,7 +79,7 @@ STATUS wire_next(WireIn *in, Error *err, WireFrame *out_frame);
 size_t wire_pending_bytes(const WireIn *in);
 /* Gives the buffer back if it holds nothing; for connections that wait. */
 void wire_idle(WireIn *in);
-/* What wire_in holds of its budget. */
+/* What it holds of its budget. */
 static inline size_t wire_in_bytes(const WireIn *in)
 {
     return in->cap;
