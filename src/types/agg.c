@@ -26,8 +26,8 @@ struct AggDef {
     Status (*combine)(FnCtx *fx, const AggCall *c, Arena *arena, void *into, const void *from);
     /* *out_null set by the caller to false. */
     Status (*final)(FnCtx *fx, const AggCall *c, const void *state, Arena *heap, void *out, bool *out_null);
-    void (*save)(const AggCall *c, const void *state, StrBuf *out);                              /* NULL: plain bytes */
-    Status (*load)(FnCtx *fx, const AggCall *c, Arena *arena, Str bytes, void *state);           /* NULL: plain bytes */
+    void (*save)(const AggCall *c, const void *state, StrBuf *out);                    /* NULL: plain bytes */
+    Status (*load)(FnCtx *fx, const AggCall *c, Arena *arena, Str bytes, void *state); /* NULL: plain bytes */
     /* All rows without nulls into one state; NULL = row by row. */
     void (*update_all)(const AggCall *c, void *state, const Vector *arg, uint32_t n);
 };
@@ -39,7 +39,8 @@ static Status sum_range(FnCtx *fx, const char *type)
 
 /* ---- count ---- */
 
-static Status count_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status count_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                           uint32_t row)
 {
     (void)fx, (void)c, (void)arena, (void)args, (void)row;
     ++*(int64_t *)state;
@@ -83,7 +84,8 @@ static Int128 int_value(const ValueType *t, const void *v)
     }
 }
 
-static Status int_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status int_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                         uint32_t row)
 {
     IntSum *s = state;
     const void *p = vec_at(args[0], row);
@@ -159,7 +161,8 @@ static Status int_combine(FnCtx *fx, const AggCall *c, Arena *arena, void *into,
 }
 
 /* variance and stddev of exact sums: PostgreSQL's numeric_stddev_internal. */
-static Status variance(FnCtx *fx, What what, int64_t count, const Num *sum, const Num *squares, Num *out, bool *out_null)
+static Status variance(FnCtx *fx, What what, int64_t count, const Num *sum, const Num *squares, Num *out,
+                       bool *out_null)
 {
     Ctx *cx = fx->cx;
     Arena *a = fx->arena;
@@ -314,7 +317,8 @@ static Status total_add(FnCtx *fx, Arena *arena, Total *t, const Num *v)
     return ST_OK;
 }
 
-static Status num_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status num_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                         uint32_t row)
 {
     NumSum *s = state;
     Num v;
@@ -426,7 +430,8 @@ static Status float_overflow(FnCtx *fx)
     return err_set(fx->cx->err, ST_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
 }
 
-static Status float_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status float_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                           uint32_t row)
 {
     FloatSum *s = state;
     (void)arena;
@@ -524,7 +529,8 @@ static Status span_add(FnCtx *fx, SpanSum *s, const Interval *v, int64_t count)
     s->count += count;
     return ST_OK;
 }
-static Status span_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status span_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                          uint32_t row)
 {
     (void)c, (void)arena;
     return span_add(fx, state, vec_at(args[0], row), 1);
@@ -583,7 +589,8 @@ static Status extreme_take(FnCtx *fx, const AggCall *c, Arena *arena, Extreme *s
     memcpy(s->value, &kept, sizeof kept);
     return ST_OK;
 }
-static Status extreme_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status extreme_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                             uint32_t row)
 {
     return extreme_take(fx, c, arena, state, vec_at(args[0], row));
 }
@@ -643,7 +650,8 @@ static void bits_take(const AggCall *c, Bits *s, uint64_t v)
     s->v = !s->any ? v : c->def->what == W_AND ? (s->v & v) : c->def->what == W_OR ? (s->v | v) : (s->v ^ v);
     s->any = true;
 }
-static Status bits_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status bits_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                          uint32_t row)
 {
     uint64_t v = 0;
     (void)fx, (void)arena;
@@ -682,8 +690,8 @@ typedef struct Bytes {
 static Status bytes_append(FnCtx *fx, Arena *arena, Bytes *s, const char *p, uint32_t len)
 {
     if ((uint64_t)s->len + len > VALUE_BYTES_MAX) {
-        return err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "string buffer exceeds maximum allowed length (%u bytes)",
-                       VALUE_BYTES_MAX);
+        return err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED,
+                       "string buffer exceeds maximum allowed length (%u bytes)", VALUE_BYTES_MAX);
     }
     if (s->len + len > s->cap) {
         uint32_t cap = s->len + len < 64 ? 128 : (s->len + len) * 2;
@@ -705,7 +713,8 @@ static Status bytes_append(FnCtx *fx, Arena *arena, Bytes *s, const char *p, uin
 }
 
 /* The buffer starts with the first row's delimiter, which the result leaves out: so states can be joined. */
-static Status bytes_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status bytes_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                           uint32_t row)
 {
     Bytes *s = state;
     (void)c;
@@ -795,8 +804,7 @@ static Status items_add_array(FnCtx *fx, Items *s, const StrView *v)
         return err_set(fx->cx->err, ST_ARRAY_SUBSCRIPT_ERROR, "cannot accumulate empty arrays");
     }
     if (s->count > 0 && (s->ndim != a.ndim || memcmp(s->dims, a.dims, sizeof *a.dims * (size_t)a.ndim) != 0)) {
-        return err_set(fx->cx->err, ST_ARRAY_SUBSCRIPT_ERROR,
-                       "cannot accumulate arrays of different dimensionality");
+        return err_set(fx->cx->err, ST_ARRAY_SUBSCRIPT_ERROR, "cannot accumulate arrays of different dimensionality");
     }
     if (a.ndim == ARRAY_DIMS_MAX) {
         return err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED,
@@ -816,7 +824,8 @@ static Status items_add_array(FnCtx *fx, Items *s, const StrView *v)
     return ST_OK;
 }
 
-static Status items_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args, uint32_t row)
+static Status items_update(FnCtx *fx, const AggCall *c, Arena *arena, void *state, const Vector *const *args,
+                           uint32_t row)
 {
     Items *s = state;
     Status st = items_start(fx, c, arena, s);
@@ -931,20 +940,35 @@ static Status items_load(FnCtx *fx, const AggCall *c, Arena *arena, Str bytes, v
 /* ---- which ---- */
 
 #define ROUND16(n) (((n) + 15) & ~(size_t)15)
-#define COUNT_DEF(name, nulls) {name, W_SUM, 16, nulls, count_update, count_combine, count_final, NULL, NULL, count_all}
-#define INT_DEF(name, what, all) \
-    {name, what, ROUND16(sizeof(IntSum)), false, int_update, int_combine, int_final, NULL, NULL, all}
+#define COUNT_DEF(name, nulls)                                                                                         \
+    {                                                                                                                  \
+        name, W_SUM, 16, nulls, count_update, count_combine, count_final, NULL, NULL, count_all                        \
+    }
+#define INT_DEF(name, what, all)                                                                                       \
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(IntSum)), false, int_update, int_combine, int_final, NULL, NULL, all                \
+    }
 #define NUM_DEF(name, what)                                                                                            \
-    {name, what, ROUND16(sizeof(NumSum)), false, num_update, num_combine, num_final, num_save, num_load_state, NULL}
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(NumSum)), false, num_update, num_combine, num_final, num_save, num_load_state, NULL \
+    }
 #define FLOAT_DEF(name, what)                                                                                          \
-    {name, what, ROUND16(sizeof(FloatSum)), false, float_update, float_combine, float_final, NULL, NULL, NULL}
-#define SPAN_DEF(name, what) \
-    {name, what, ROUND16(sizeof(SpanSum)), false, span_update, span_combine, span_final, NULL, NULL, NULL}
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(FloatSum)), false, float_update, float_combine, float_final, NULL, NULL, NULL       \
+    }
+#define SPAN_DEF(name, what)                                                                                           \
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(SpanSum)), false, span_update, span_combine, span_final, NULL, NULL, NULL           \
+    }
 #define EXTREME_DEF(name, what)                                                                                        \
-    {name, what, ROUND16(sizeof(Extreme)), false, extreme_update, extreme_combine, extreme_final, extreme_save,        \
-     extreme_load, NULL}
-#define BITS_DEF(name, what) \
-    {name, what, ROUND16(sizeof(Bits)), false, bits_update, bits_combine, bits_final, NULL, NULL, NULL}
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(Extreme)), false, extreme_update, extreme_combine, extreme_final, extreme_save,     \
+            extreme_load, NULL                                                                                         \
+    }
+#define BITS_DEF(name, what)                                                                                           \
+    {                                                                                                                  \
+        name, what, ROUND16(sizeof(Bits)), false, bits_update, bits_combine, bits_final, NULL, NULL, NULL              \
+    }
 
 static const AggDef count_defs[] = {COUNT_DEF("count", false)};
 #define STATISTICS(DEF)                                                                                                \
@@ -958,12 +982,11 @@ static const AggDef float_defs[] = {FLOAT_DEF("sum", W_SUM), FLOAT_DEF("avg", W_
 static const AggDef span_defs[] = {SPAN_DEF("sum", W_SUM), SPAN_DEF("avg", W_AVG)};
 static const AggDef extreme_defs[] = {EXTREME_DEF("min", W_MIN), EXTREME_DEF("max", W_MAX)};
 static const AggDef bits_defs[] = {BITS_DEF("bool_and", W_AND), BITS_DEF("every", W_AND), BITS_DEF("bool_or", W_OR),
-                                   BITS_DEF("bit_and", W_AND), BITS_DEF("bit_or", W_OR), BITS_DEF("bit_xor", W_XOR)};
-static const AggDef list_defs[] = {
-    {"string_agg", W_SUM, ROUND16(sizeof(Bytes)), true, bytes_update, bytes_combine, bytes_final, bytes_save, bytes_load,
-     NULL},
-    {"array_agg", W_SUM, ROUND16(sizeof(Items)), true, items_update, items_combine, items_final, items_save, items_load,
-     NULL}};
+                                   BITS_DEF("bit_and", W_AND),  BITS_DEF("bit_or", W_OR), BITS_DEF("bit_xor", W_XOR)};
+static const AggDef list_defs[] = {{"string_agg", W_SUM, ROUND16(sizeof(Bytes)), true, bytes_update, bytes_combine,
+                                    bytes_final, bytes_save, bytes_load, NULL},
+                                   {"array_agg", W_SUM, ROUND16(sizeof(Items)), true, items_update, items_combine,
+                                    items_final, items_save, items_load, NULL}};
 
 static const AggDef *find_def(const AggDef *defs, size_t n, const char *name)
 {

@@ -86,10 +86,13 @@ static Status out_of_range(FnCtx *fx, uint32_t row, const char *type)
     }
 
 #define DIVIDE(name, TA, TB, TR, type)                                                                                 \
-    KERNEL2(name, TA, TB, TR, if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); }                 \
-            if (UNLIKELY(b == -1)) {                                                                                   \
-                if (__builtin_sub_overflow((TR)0, (TR)a, &r)) { return out_of_range(fx, row, type); }                  \
-            } else { r = (TR)((TR)a / (TR)b); })
+    KERNEL2(                                                                                                           \
+        name, TA, TB, TR,                                                                                              \
+        if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } if (UNLIKELY(b == -1)) {              \
+            if (__builtin_sub_overflow((TR)0, (TR)a, &r)) {                                                            \
+                return out_of_range(fx, row, type);                                                                    \
+            }                                                                                                          \
+        } else { r = (TR)((TR)a / (TR)b); })
 
 #define FOUR_OPS(prefix, TA, TB, TR, U, type)                                                                          \
     ADDITIVE(k_##prefix##pl, TA, TB, TR, U, +, ADD_OVERFLOW, type)                                                     \
@@ -125,26 +128,30 @@ GCD(int32_t, uint32_t)
 GCD(int64_t, uint64_t)
 
 #define LCM(name, T, U, type)                                                                                          \
-    KERNEL2(name, T, T, T, if (a == 0 || b == 0) { r = 0; } else {                                                     \
-        U gcd = gcd_##T(a, b);                                                                                         \
-        U quotient = (a < 0 ? (U)(0 - (U)a) : (U)a) / gcd;                                                             \
-        U product;                                                                                                     \
-        U other = b < 0 ? (U)(0 - (U)b) : (U)b;                                                                        \
-        if (__builtin_mul_overflow(quotient, other, &product) || (T)product < 0) {                                     \
-            return out_of_range(fx, row, type);                                                                        \
-        }                                                                                                              \
-        r = (T)product;                                                                                                \
-    })
+    KERNEL2(                                                                                                           \
+        name, T, T, T, if (a == 0 || b == 0) { r = 0; } else {                                                         \
+            U gcd = gcd_##T(a, b);                                                                                     \
+            U quotient = (a < 0 ? (U)(0 - (U)a) : (U)a) / gcd;                                                         \
+            U product;                                                                                                 \
+            U other = b < 0 ? (U)(0 - (U)b) : (U)b;                                                                    \
+            if (__builtin_mul_overflow(quotient, other, &product) || (T)product < 0) {                                 \
+                return out_of_range(fx, row, type);                                                                    \
+            }                                                                                                          \
+            r = (T)product;                                                                                            \
+        })
 
 #define INTEGER(T, p, U, type, MIN, BITS)                                                                              \
-    KERNEL2(k_##p##mod, T, T, T, if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); }              \
-            r = b == -1 ? 0 : (T)(a % b);)                                                                             \
-    KERNEL1(k_##p##um, T, T, if (UNLIKELY(a == MIN)) { return out_of_range(fx, row, type); } r = (T)-a;)               \
+    KERNEL2(                                                                                                           \
+        k_##p##mod, T, T, T,                                                                                           \
+        if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } r = b == -1 ? 0 : (T)(a % b);)        \
+    KERNEL1(                                                                                                           \
+        k_##p##um, T, T, if (UNLIKELY(a == MIN)) { return out_of_range(fx, row, type); } r = (T)-a;)                   \
     KERNEL1(k_##p##up, T, T, r = a;)                                                                                   \
-    KERNEL1(k_##p##abs, T, T, if (UNLIKELY(a == MIN)) { return out_of_range(fx, row, type); } r = a < 0 ? (T)-a : a;)  \
+    KERNEL1(                                                                                                           \
+        k_##p##abs, T, T, if (UNLIKELY(a == MIN)) { return out_of_range(fx, row, type); } r = a < 0 ? (T)-a : a;)      \
     KERNEL2(k_##p##and, T, T, T, r = a & b;)                                                                           \
-    KERNEL2(k_##p##or, T, T, T, r = a | b;)                                                                            \
-    KERNEL2(k_##p##xor, T, T, T, r = a ^ b;)                                                                           \
+    KERNEL2(k_##p## or, T, T, T, r = a | b;)                                                                           \
+    KERNEL2(k_##p## xor, T, T, T, r = a ^ b;)                                                                          \
     KERNEL1(k_##p##not, T, T, r = (T)~a;)                                                                              \
     KERNEL2(k_##p##larger, T, T, T, r = a > b ? a : b;)                                                                \
     KERNEL2(k_##p##smaller, T, T, T, r = a < b ? a : b;)
@@ -161,36 +168,45 @@ KERNEL2(k_int4shr, int32_t, int32_t, int32_t, r = a >> (b & 31);)
 KERNEL2(k_int8shl, int64_t, int32_t, int64_t, r = (int64_t)((uint64_t)a << (b & 63));)
 KERNEL2(k_int8shr, int64_t, int32_t, int64_t, r = a >> (b & 63);)
 
-KERNEL2(k_int4gcd, int32_t, int32_t, int32_t, uint32_t g = gcd_int32_t(a, b);
-        if (g > INT32_MAX) { return out_of_range(fx, row, "integer"); } r = (int32_t)g;)
-KERNEL2(k_int8gcd, int64_t, int64_t, int64_t, uint64_t g = gcd_int64_t(a, b);
-        if (g > INT64_MAX) { return out_of_range(fx, row, "bigint"); } r = (int64_t)g;)
+KERNEL2(
+    k_int4gcd, int32_t, int32_t, int32_t, uint32_t g = gcd_int32_t(a, b);
+    if (g > INT32_MAX) { return out_of_range(fx, row, "integer"); } r = (int32_t)g;)
+KERNEL2(
+    k_int8gcd, int64_t, int64_t, int64_t, uint64_t g = gcd_int64_t(a, b);
+    if (g > INT64_MAX) { return out_of_range(fx, row, "bigint"); } r = (int64_t)g;)
 LCM(k_int4lcm, int32_t, uint32_t, "integer")
 LCM(k_int8lcm, int64_t, uint64_t, "bigint")
-KERNEL1(k_int4inc, int32_t, int32_t, if (a == INT32_MAX) { return out_of_range(fx, row, "integer"); } r = a + 1;)
-KERNEL1(k_int8inc, int64_t, int64_t, if (a == INT64_MAX) { return out_of_range(fx, row, "bigint"); } r = a + 1;)
-KERNEL1(k_int8dec, int64_t, int64_t, if (a == INT64_MIN) { return out_of_range(fx, row, "bigint"); } r = a - 1;)
+KERNEL1(
+    k_int4inc, int32_t, int32_t, if (a == INT32_MAX) { return out_of_range(fx, row, "integer"); } r = a + 1;)
+KERNEL1(
+    k_int8inc, int64_t, int64_t, if (a == INT64_MAX) { return out_of_range(fx, row, "bigint"); } r = a + 1;)
+KERNEL1(
+    k_int8dec, int64_t, int64_t, if (a == INT64_MIN) { return out_of_range(fx, row, "bigint"); } r = a - 1;)
 
 /* ---- casts ---- */
 
 KERNEL1(k_i2toi4, int16_t, int32_t, r = a;)
 KERNEL1(k_i2toi8, int16_t, int64_t, r = a;)
 KERNEL1(k_i4toi8, int32_t, int64_t, r = a;)
-KERNEL1(k_i4toi2, int32_t, int16_t, r = (int16_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "smallint"); })
-KERNEL1(k_i8toi2, int64_t, int16_t, r = (int16_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "smallint"); })
-KERNEL1(k_i8toi4, int64_t, int32_t, r = (int32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "integer"); })
-KERNEL1(k_i8tooid, int64_t, uint32_t, r = (uint32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "OID"); })
+KERNEL1(
+    k_i4toi2, int32_t, int16_t, r = (int16_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "smallint"); })
+KERNEL1(
+    k_i8toi2, int64_t, int16_t, r = (int16_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "smallint"); })
+KERNEL1(
+    k_i8toi4, int64_t, int32_t, r = (int32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "integer"); })
+KERNEL1(
+    k_i8tooid, int64_t, uint32_t, r = (uint32_t)a; if (UNLIKELY(r != a)) { return out_of_range(fx, row, "OID"); })
 KERNEL1(k_oidtoi8, uint32_t, int64_t, r = a;)
 KERNEL1(k_xid8toxid, uint64_t, uint32_t, r = (uint32_t)a;)
 KERNEL1(k_int4_bool, int32_t, uint8_t, r = a != 0;)
 KERNEL1(k_bool_int4, uint8_t, int32_t, r = a != 0;)
 KERNEL1(k_chartoi4, int8_t, int32_t, r = a;)
-KERNEL1(k_i4tochar, int32_t, int8_t, r = (int8_t)a;
-        if (r != a) { FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range"); })
+KERNEL1(
+    k_i4tochar, int32_t, int8_t, r = (int8_t)a;
+    if (r != a) { FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range"); })
 
 KERNEL2(k_booland, uint8_t, uint8_t, uint8_t, r = a & b;)
 KERNEL2(k_boolor, uint8_t, uint8_t, uint8_t, r = a | b;)
-
 
 #define IN_RANGE(name, TV, TO)                                                                                         \
     KERNEL_FN(name)                                                                                                    \
@@ -203,7 +219,8 @@ KERNEL2(k_boolor, uint8_t, uint8_t, uint8_t, r = a | b;)
             bool minus = *(const uint8_t *)vec_at(args[3], row) != 0;                                                  \
             bool less = *(const uint8_t *)vec_at(args[4], row) != 0;                                                   \
             if (offset < 0) {                                                                                          \
-                FAIL(ST_INVALID_PRECEDING_OR_FOLLOWING_SIZE, "invalid preceding or following size in window function"); \
+                FAIL(ST_INVALID_PRECEDING_OR_FOLLOWING_SIZE,                                                           \
+                     "invalid preceding or following size in window function");                                        \
             }                                                                                                          \
             Int128 bound = minus ? (Int128)base - offset : (Int128)base + offset;                                      \
             ((uint8_t *)out->data)[row] = less ? value <= bound : value >= bound;                                      \
@@ -220,14 +237,19 @@ IN_RANGE(k_in_range_int8_int8, int64_t, int64_t)
 
 #define FOUR(p)                                                                                                        \
     {#p "pl", k_##p##pl, KERNEL_TOTAL, NULL}, {#p "mi", k_##p##mi, KERNEL_TOTAL, NULL},                                \
-        {#p "mul", k_##p##mul, KERNEL_TOTAL, NULL}, {#p "div", k_##p##div, 0, NULL}
+        {#p "mul", k_##p##mul, KERNEL_TOTAL, NULL},                                                                    \
+    {                                                                                                                  \
+#p "div", k_##p##div, 0, NULL                                                                                  \
+    }
 #define MORE(p)                                                                                                        \
     FOUR(p), {#p "mod", k_##p##mod, 0, NULL}, {#p "um", k_##p##um, 0, NULL}, {#p "up", k_##p##up, KERNEL_TOTAL, NULL}, \
         {#p "abs", k_##p##abs, 0, NULL}, {#p "and", k_##p##and, KERNEL_TOTAL, NULL},                                   \
-        {#p "or", k_##p##or, KERNEL_TOTAL, NULL}, {#p "xor", k_##p##xor, KERNEL_TOTAL, NULL},                          \
+        {#p "or", k_##p## or, KERNEL_TOTAL, NULL}, {#p "xor", k_##p## xor, KERNEL_TOTAL, NULL},                        \
         {#p "not", k_##p##not, KERNEL_TOTAL, NULL}, {#p "shl", k_##p##shl, KERNEL_TOTAL, NULL},                        \
         {#p "shr", k_##p##shr, KERNEL_TOTAL, NULL}, {#p "larger", k_##p##larger, KERNEL_TOTAL, NULL},                  \
-        {#p "smaller", k_##p##smaller, KERNEL_TOTAL, NULL}
+    {                                                                                                                  \
+#p "smaller", k_##p##smaller, KERNEL_TOTAL, NULL                                                               \
+    }
 
 /* clang-format off */
 KERNEL_LIST(arith_kernel_list,

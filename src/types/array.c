@@ -141,8 +141,8 @@ Status array_builder_finish_dims(ArrayBuilder *b, Ctx *cx, int ndim, const int32
                                  Arena *heap, StrView *out)
 {
     size_t null_bytes = b->has_nulls ? (b->n + 7) / 8 : 0;
-    size_t value_bytes = b->elem_phys == P_STR ? (size_t)b->n * 4 + b->bytes
-                                               : (size_t)b->n * phys_bytes((PhysType)b->elem_phys);
+    size_t value_bytes =
+        b->elem_phys == P_STR ? (size_t)b->n * 4 + b->bytes : (size_t)b->n * phys_bytes((PhysType)b->elem_phys);
     size_t len = HEAD_BYTES + (size_t)ndim * 8 + null_bytes + value_bytes;
     if (len > VALUE_BYTES_MAX) {
         return err_set(cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed (%u)",
@@ -187,8 +187,8 @@ typedef struct ArrayParser {
 static Status malformed(ArrayParser *p, const char *detail)
 {
     Error *err = p->fx->cx->err;
-    Status st = err_set(err, ST_INVALID_TEXT_REPRESENTATION, "malformed array literal: \"%.*s\"", (int)p->text.len,
-                        p->text.p);
+    Status st =
+        err_set(err, ST_INVALID_TEXT_REPRESENTATION, "malformed array literal: \"%.*s\"", (int)p->text.len, p->text.p);
     err_detail(err, "%s", detail);
     return st;
 }
@@ -200,7 +200,10 @@ static void skip_space(ArrayParser *p)
     }
 }
 
-static int peek(const ArrayParser *p) { return p->at < p->text.len ? (uint8_t)p->text.p[p->at] : -1; }
+static int peek(const ArrayParser *p)
+{
+    return p->at < p->text.len ? (uint8_t)p->text.p[p->at] : -1;
+}
 
 static bool parse_int_here(ArrayParser *p, int32_t *out)
 {
@@ -319,7 +322,7 @@ static Status parse_element(ArrayParser *p)
     n = quoted ? n : keep;
     if (!quoted && n == 0) {
         return malformed(p, p->at < p->text.len && p->text.p[p->at] == '}' ? "Unexpected \"}\" character."
-                                                                            : "Unexpected \",\" character.");
+                                                                           : "Unexpected \",\" character.");
     }
     if (!quoted && !escaped && str_eq_ascii_nocase((Str){buf, n}, STR_LIT("NULL"))) {
         return array_builder_add(&p->builder, NULL, false) ? ST_OK : ctx_nomem(fx->cx, 0);
@@ -545,17 +548,17 @@ static Status recv_head(FnCtx *fx, Str *io, Oid elem, int *out_ndim, int32_t *di
     uint32_t flags = load_be32(io->p + 4);
     Oid got = load_be32(io->p + 8);
     if (ndim < 0 || ndim > ARRAY_DIMS_MAX) {
-        return ndim < 0 ? bad_binary(fx, "invalid number of dimensions")
-                        : err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED,
-                                  "number of array dimensions (%d) exceeds the maximum allowed (%d)", ndim,
-                                  ARRAY_DIMS_MAX);
+        return ndim < 0
+                   ? bad_binary(fx, "invalid number of dimensions")
+                   : err_set(fx->cx->err, ST_PROGRAM_LIMIT_EXCEEDED,
+                             "number of array dimensions (%d) exceeds the maximum allowed (%d)", ndim, ARRAY_DIMS_MAX);
     }
     if (flags > 1) {
         return bad_binary(fx, "invalid array flags");
     }
     if (got != elem) {
-        return err_set(fx->cx->err, ST_DATATYPE_MISMATCH, "binary data has array element type %u instead of expected %u",
-                       got, elem);
+        return err_set(fx->cx->err, ST_DATATYPE_MISMATCH,
+                       "binary data has array element type %u instead of expected %u", got, elem);
     }
     if (io->len - 12 < (size_t)ndim * 8) {
         return short_message(fx);

@@ -26,7 +26,7 @@ typedef struct ArrayView {
     int ndim;
     int32_t dims[ARRAY_DIMS_MAX];
     int32_t lower[ARRAY_DIMS_MAX];
-    uint32_t n; /* elements */
+    uint32_t n;           /* elements */
     const uint8_t *nulls; /* NULL = none */
     const char *values;
     const char *bytes; /* of P_STR elements */

@@ -22,7 +22,10 @@ static bool add_range(ArrayBuilder *b, const ArrayView *a, uint32_t from, uint32
     return true;
 }
 
-static Oid result_element(const FnCtx *fx) { return type_element(fx->call->result.oid); }
+static Oid result_element(const FnCtx *fx)
+{
+    return type_element(fx->call->result.oid);
+}
 
 static ValueType element_type(Oid elem)
 {
@@ -278,7 +281,7 @@ Status k_array_get(FnCtx *fx, const Vector *const *args, const uint16_t *sel, ui
         array_view(vec_at(args[0], row), &a);
         is_null = a.ndim != subscripts;
         for (int k = 0; k < subscripts && !is_null; k++) {
-            int64_t index = (int64_t)*(const int32_t *)vec_at(args[k + 1], row) - a.lower[k];
+            int64_t index = (int64_t) * (const int32_t *)vec_at(args[k + 1], row) - a.lower[k];
             is_null = index < 0 || index >= a.dims[k];
             offset = offset * (uint64_t)a.dims[k] + (uint64_t)(is_null ? 0 : index);
         }
@@ -505,25 +508,26 @@ Status array_any_resolve(const Registry *r, const FnRow *fn, const ValueType *sc
 #define ARRAY1(name, TR, ...) KERNEL1(name, StrView, TR, ArrayView v; array_view(&a, &v); __VA_ARGS__)
 #define ARRAY_DIM(name, ...)                                                                                           \
     KERNEL2(name, StrView, int32_t, int32_t, ArrayView v; array_view(&a, &v);                                          \
-            if (b < 1 || b > v.ndim) { NULL_RESULT } __VA_ARGS__)
+            if (b < 1 || b > v.ndim){NULL_RESULT} __VA_ARGS__)
 ARRAY1(k_cardinality, int32_t, r = (int32_t)v.n;)
-ARRAY1(k_array_ndims, int32_t, if (v.ndim == 0) { NULL_RESULT } r = v.ndim;)
+ARRAY1(k_array_ndims, int32_t, if (v.ndim == 0){NULL_RESULT} r = v.ndim;)
 ARRAY_DIM(k_array_length, r = v.dims[b - 1];)
 ARRAY_DIM(k_array_lower, r = v.lower[b - 1];)
 ARRAY_DIM(k_array_upper, r = v.lower[b - 1] + v.dims[b - 1] - 1;)
-ARRAY1(k_array_dims, StrView, if (v.ndim == 0) { NULL_RESULT } char text[ARRAY_DIMS_MAX * 26]; size_t len = 0;
-       for (int k = 0; k < v.ndim; k++) {
-           char number[INT_TEXT_BYTES];
-           size_t w = int8_text(v.lower[k], number);
-           text[len++] = '[';
-           memcpy(text + len, number, w);
-           len += w;
-           text[len++] = ':';
-           w = int8_text((int64_t)v.lower[k] + v.dims[k] - 1, number);
-           memcpy(text + len, number, w);
-           len += w;
-           text[len++] = ']';
-       } RESULT_STR(text, len);)
+ARRAY1(
+    k_array_dims, StrView, if (v.ndim == 0) { NULL_RESULT } char text[ARRAY_DIMS_MAX * 26]; size_t len = 0;
+    for (int k = 0; k < v.ndim; k++) {
+        char number[INT_TEXT_BYTES];
+        size_t w = int8_text(v.lower[k], number);
+        text[len++] = '[';
+        memcpy(text + len, number, w);
+        len += w;
+        text[len++] = ':';
+        w = int8_text((int64_t)v.lower[k] + v.dims[k] - 1, number);
+        memcpy(text + len, number, w);
+        len += w;
+        text[len++] = ']';
+    } RESULT_STR(text, len);)
 
 /* ---- append, prepend, concatenate ---- */
 
@@ -602,9 +606,9 @@ static Status array_cat(FnCtx *fx, const StrView *x, const StrView *y, Arena *he
     int shift = diff != 0;
     for (int k = 1 - shift; k < narrow->ndim; k++) {
         if (wide->dims[k + shift] != narrow->dims[k] || wide->lower[k + shift] != narrow->lower[k]) {
-            return cat_mismatch(fx, diff == 0
-                                        ? "Arrays with differing element dimensions are not compatible for concatenation."
-                                        : "Arrays with differing dimensions are not compatible for concatenation.");
+            return cat_mismatch(
+                fx, diff == 0 ? "Arrays with differing element dimensions are not compatible for concatenation."
+                              : "Arrays with differing dimensions are not compatible for concatenation.");
         }
     }
     int32_t dims[ARRAY_DIMS_MAX];
@@ -644,9 +648,9 @@ KERNEL_FN(k_array_cat)
 
 static Status searchable(FnCtx *fx, const ArrayView *a, const char *what)
 {
-    return a->ndim <= 1 ? ST_OK
-                        : err_set(fx->cx->err, ST_FEATURE_NOT_SUPPORTED,
-                                  "%s multidimensional arrays is not supported", what);
+    return a->ndim <= 1
+               ? ST_OK
+               : err_set(fx->cx->err, ST_FEATURE_NOT_SUPPORTED, "%s multidimensional arrays is not supported", what);
 }
 
 static Status find_rows(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out, bool all)
@@ -699,8 +703,14 @@ static Status find_rows(FnCtx *fx, const Vector *const *args, const uint16_t *se
     }
     return ST_OK;
 }
-KERNEL_FN(k_array_position) { return find_rows(fx, args, sel, n, out, false); }
-KERNEL_FN(k_array_positions) { return find_rows(fx, args, sel, n, out, true); }
+KERNEL_FN(k_array_position)
+{
+    return find_rows(fx, args, sel, n, out, false);
+}
+KERNEL_FN(k_array_positions)
+{
+    return find_rows(fx, args, sel, n, out, true);
+}
 
 /* array_remove (replacement NULL pointer-to-vector) and array_replace. */
 static Status replace_rows(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out,
@@ -750,8 +760,14 @@ static Status replace_rows(FnCtx *fx, const Vector *const *args, const uint16_t 
     }
     return ST_OK;
 }
-KERNEL_FN(k_array_remove) { return replace_rows(fx, args, sel, n, out, true); }
-KERNEL_FN(k_array_replace) { return replace_rows(fx, args, sel, n, out, false); }
+KERNEL_FN(k_array_remove)
+{
+    return replace_rows(fx, args, sel, n, out, true);
+}
+KERNEL_FN(k_array_replace)
+{
+    return replace_rows(fx, args, sel, n, out, false);
+}
 
 /* Does every (all) or any element of x occur in y? NULL elements match nothing. Quadratic, as sizes are small. */
 static bool contains(const ValueType *t, CompareFn *cmp, const ArrayView *x, const ArrayView *y, bool all)
@@ -790,9 +806,18 @@ static Status contain_rows(FnCtx *fx, const Vector *const *args, const uint16_t 
     }
     return ST_OK;
 }
-KERNEL_FN(k_array_overlap) { return contain_rows(fx, args, sel, n, out, 0, false); }
-KERNEL_FN(k_array_contains) { return contain_rows(fx, args, sel, n, out, 1, true); }
-KERNEL_FN(k_array_contained) { return contain_rows(fx, args, sel, n, out, 0, true); }
+KERNEL_FN(k_array_overlap)
+{
+    return contain_rows(fx, args, sel, n, out, 0, false);
+}
+KERNEL_FN(k_array_contains)
+{
+    return contain_rows(fx, args, sel, n, out, 1, true);
+}
+KERNEL_FN(k_array_contained)
+{
+    return contain_rows(fx, args, sel, n, out, 0, true);
+}
 
 /* ---- array_to_string, trim_array ---- */
 
@@ -869,8 +894,14 @@ KERNEL_FN(k_trim_array)
     return ST_OK;
 }
 
-#define K(src, kernel) {src, kernel, 0, NULL}
-#define KN(src, kernel) {src, kernel, KERNEL_CALLED_ON_NULL, NULL}
+#define K(src, kernel)                                                                                                 \
+    {                                                                                                                  \
+        src, kernel, 0, NULL                                                                                           \
+    }
+#define KN(src, kernel)                                                                                                \
+    {                                                                                                                  \
+        src, kernel, KERNEL_CALLED_ON_NULL, NULL                                                                       \
+    }
 /* clang-format off */
 KERNEL_LIST(array_kernel_list,
     K("array_cardinality", k_cardinality), K("array_ndims", k_array_ndims), K("array_length", k_array_length),

@@ -204,14 +204,15 @@ static uint64_t hash_value(const ValueType *t, const void *v)
         Int128 span = interval_span(v);
         return mix64((uint64_t)span ^ mix64((uint64_t)((UInt128)span >> 64)));
     }
-    case OID_TIMETZ: return mix64((uint64_t)((const TimeTz *)v)->time_us ^ mix64((uint64_t)((const TimeTz *)v)->zone_s));
+    case OID_TIMETZ:
+        return mix64((uint64_t)((const TimeTz *)v)->time_us ^ mix64((uint64_t)((const TimeTz *)v)->zone_s));
     default: break;
     }
     switch (t->phys) {
     case P_BOOL: return mix64(*(const uint8_t *)v);
-    case P_I16: return mix64((uint64_t)(int64_t)*(const int16_t *)v);
+    case P_I16: return mix64((uint64_t)(int64_t) * (const int16_t *)v);
     case P_I32:
-        return mix64(type_is_unsigned_i32(t->oid) ? *(const uint32_t *)v : (uint64_t)(int64_t)*(const int32_t *)v);
+        return mix64(type_is_unsigned_i32(t->oid) ? *(const uint32_t *)v : (uint64_t)(int64_t) * (const int32_t *)v);
     case P_I64: return mix64(*(const uint64_t *)v);
     case P_I128: return hash_bytes(v, 16);
     default:
@@ -240,7 +241,9 @@ void type_hash(const ValueType *t, const Vector *v, const uint16_t *sel, uint32_
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = sel_row(sel, i);
-        uint64_t h = v->kind == VEC_CONSTANT ? constant : vec_is_null(v, row) ? HASH_NULL : hash_value(t, vec_at(v, row));
+        uint64_t h = v->kind == VEC_CONSTANT ? constant
+                     : vec_is_null(v, row)   ? HASH_NULL
+                                             : hash_value(t, vec_at(v, row));
         put_hash(out, row, combine, h);
     }
 }
@@ -349,7 +352,10 @@ void type_key(const ValueType *t, const void *v, StrBuf *out)
     }
 }
 
-bool type_has_key(Oid oid) { return type_is_hashable(oid); }
+bool type_has_key(Oid oid)
+{
+    return type_is_hashable(oid);
+}
 
 /* ---- operator kernels ---- */
 
@@ -415,7 +421,7 @@ PLAIN_OP(k_xidint4eq, uint32_t, uint32_t, uint32_t, ==)
 /* Floats branch-free: NaN is above all, equal to itself. */
 #define FLOAT_CMP(p, TA, TB)                                                                                           \
     KERNEL2(k_##p##eq, TA, TB, uint8_t, r = (uint8_t)(((double)a == (double)b) | ((a != a) & (b != b)));)              \
-    KERNEL2(k_##p##ne, TA, TB, uint8_t, r = (uint8_t)!(((double)a == (double)b) | ((a != a) & (b != b)));)             \
+    KERNEL2(k_##p##ne, TA, TB, uint8_t, r = (uint8_t) !(((double)a == (double)b) | ((a != a) & (b != b)));)            \
     KERNEL2(k_##p##lt, TA, TB, uint8_t, r = (uint8_t)(((double)a < (double)b) | ((a == a) & (b != b)));)               \
     KERNEL2(k_##p##le, TA, TB, uint8_t, r = (uint8_t)(((double)a <= (double)b) | (b != b));)                           \
     KERNEL2(k_##p##gt, TA, TB, uint8_t, r = (uint8_t)(((double)a > (double)b) | ((a != a) & (b == b)));)               \
@@ -484,13 +490,25 @@ KERNEL2(k_btfloat84, double, float, int32_t, r = cmp_f64(a, (double)b);)
 #define SIX(sql, p)                                                                                                    \
     {sql "eq", k_##p##eq, KERNEL_TOTAL, NULL}, {sql "ne", k_##p##ne, KERNEL_TOTAL, NULL},                              \
         {sql "lt", k_##p##lt, KERNEL_TOTAL, NULL}, {sql "le", k_##p##le, KERNEL_TOTAL, NULL},                          \
-        {sql "gt", k_##p##gt, KERNEL_TOTAL, NULL}, {sql "ge", k_##p##ge, KERNEL_TOTAL, NULL}
+        {sql "gt", k_##p##gt, KERNEL_TOTAL, NULL},                                                                     \
+    {                                                                                                                  \
+        sql "ge", k_##p##ge, KERNEL_TOTAL, NULL                                                                        \
+    }
 /* The same for kernels that follow string pointers. */
 #define SIX_STR(sql, p)                                                                                                \
     {sql "eq", k_##p##eq, 0, NULL}, {sql "ne", k_##p##ne, 0, NULL}, {sql "lt", k_##p##lt, 0, NULL},                    \
-        {sql "le", k_##p##le, 0, NULL}, {sql "gt", k_##p##gt, 0, NULL}, {sql "ge", k_##p##ge, 0, NULL}
-#define K(sql, kernel) {sql, kernel, KERNEL_TOTAL, NULL}
-#define KS(sql, kernel) {sql, kernel, 0, NULL}
+        {sql "le", k_##p##le, 0, NULL}, {sql "gt", k_##p##gt, 0, NULL},                                                \
+    {                                                                                                                  \
+        sql "ge", k_##p##ge, 0, NULL                                                                                   \
+    }
+#define K(sql, kernel)                                                                                                 \
+    {                                                                                                                  \
+        sql, kernel, KERNEL_TOTAL, NULL                                                                                \
+    }
+#define KS(sql, kernel)                                                                                                \
+    {                                                                                                                  \
+        sql, kernel, 0, NULL                                                                                           \
+    }
 
 /* clang-format off */
 KERNEL_LIST(compare_kernel_list,

@@ -17,7 +17,10 @@ const char *const day_names[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "T
 
 /* ---- calendar (Fliegel and Van Flandern's method, as PostgreSQL's date2j and j2date) ---- */
 
-bool is_leap(int year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
+bool is_leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
 
 int days_in_month(int year, int month)
 {
@@ -98,10 +101,14 @@ int64_t round_us(int64_t us, int digits)
         return us;
     }
     int64_t scale = scales[digits];
-    return us >= 0 ? (us + scale / 2) / scale * scale : -((-us + scale / 2) / scale * scale);
+    Int128 up = (us >= 0 ? ((Int128)us + scale / 2) : ((Int128)us - scale / 2)) / scale * scale;
+    return up > INT64_MAX || up < INT64_MIN ? us / scale * scale : (int64_t)up; /* only intervals come near */
 }
 
-Status timestamp_range_error(Error *err) { return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "timestamp out of range"); }
+Status timestamp_range_error(Error *err)
+{
+    return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
+}
 
 Status date_range_error(Error *err, Str text)
 {
@@ -174,7 +181,10 @@ static void put_zone(int32_t east, StrBuf *sb)
     }
 }
 
-static int shown_year(int year) { return year > 0 ? year : 1 - year; }
+static int shown_year(int year)
+{
+    return year > 0 ? year : 1 - year;
+}
 
 static void put_date(const SessionFacts *facts, const DateParts *p, StrBuf *sb)
 {
@@ -526,10 +536,11 @@ Status datetime_send(FnCtx *fx, const ValueType *t, const void *value, StrBuf *s
 /* ---- typmods ---- */
 
 KERNEL1(k_time_typmod, int64_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, (int)fx->call->aux[0]) : a;)
-KERNEL1(k_timestamp_typmod, int64_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, (int)fx->call->aux[0]) : a;
-        if (timestamp_is_finite(a) && !timestamp_in_range(r)) {
-            return fn_fail(fx, row, timestamp_range_error(fx->cx->err));
-        })
+KERNEL1(
+    k_timestamp_typmod, int64_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, (int)fx->call->aux[0]) : a;
+    if (timestamp_is_finite(a) && !timestamp_in_range(r)) {
+        return fn_fail(fx, row, timestamp_range_error(fx->cx->err));
+    })
 KERNEL1(k_timetz_typmod, TimeTz, TimeTz, r = a; r.time_us = round_us(a.time_us, (int)fx->call->aux[0]);)
 KERNEL1(k_interval_typmod, Interval, Interval, r = a;
         FAIL_IF(interval_apply_typmod(fx->cx->err, &r, (int32_t)fx->call->aux[0]));)

@@ -32,7 +32,10 @@ int date_to_julian(int year, int month, int day);
 void julian_to_date(int julian, int *out_year, int *out_month, int *out_day);
 bool is_leap(int year);
 int days_in_month(int year, int month); /* month 1..12 */
-static inline int julian_weekday(int julian) { return (julian + 1) % 7 < 0 ? (julian + 1) % 7 + 7 : (julian + 1) % 7; }
+static inline int julian_weekday(int julian)
+{
+    return (julian + 1) % 7 < 0 ? (julian + 1) % 7 + 7 : (julian + 1) % 7;
+}
 static inline bool valid_julian(int year, int month)
 {
     return (year > -4713 || (year == -4713 && month >= 11)) && (year < 5874898 || (year == 5874898 && month < 6));
@@ -47,8 +50,14 @@ static inline int64_t time_join(const DateParts *p)
 {
     return ((int64_t)(p->hour * 60 + p->minute) * 60 + p->second) * US_PER_SEC + p->us;
 }
-static inline bool timestamp_in_range(int64_t us) { return us >= TIMESTAMP_MIN && us < TIMESTAMP_END; }
-static inline bool timestamp_is_finite(int64_t us) { return us != TIMESTAMP_INFINITY && us != TIMESTAMP_NEG_INFINITY; }
+static inline bool timestamp_in_range(int64_t us)
+{
+    return us >= TIMESTAMP_MIN && us < TIMESTAMP_END;
+}
+static inline bool timestamp_is_finite(int64_t us)
+{
+    return us != TIMESTAMP_INFINITY && us != TIMESTAMP_NEG_INFINITY;
+}
 
 /* Rounds half away from zero to `digits` fraction digits of a second (0..6). */
 int64_t round_us(int64_t us, int digits);
@@ -77,8 +86,8 @@ typedef struct DtParsed {
     bool has_date;
     bool has_time;
     bool has_zone;
-    int32_t zone_west_s;    /* when has_zone and zone == NULL */
-    const TimeZone *zone;   /* a named zone whose offset depends on the date */
+    int32_t zone_west_s;  /* when has_zone and zone == NULL */
+    const TimeZone *zone; /* a named zone whose offset depends on the date */
 } DtParsed;
 
 /* What is being read decides error texts ("timestamp", "date", ...). 22007, 22008, 22023. */

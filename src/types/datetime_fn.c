@@ -80,8 +80,9 @@ static bool interval_neg(const Interval *v, Interval *out)
 
 #define ADD_SPAN(name, is_tz)                                                                                          \
     KERNEL2(name##_pl, int64_t, Interval, int64_t, FAIL_IF(timestamp_add(fx, is_tz, a, &b, &r));)                      \
-    KERNEL2(name##_mi, int64_t, Interval, int64_t, Interval minus; if (!interval_neg(&b, &minus)) { INTERVAL_FAIL(); } \
-            FAIL_IF(timestamp_add(fx, is_tz, a, &minus, &r));)                                                         \
+    KERNEL2(                                                                                                           \
+        name##_mi, int64_t, Interval, int64_t, Interval minus;                                                         \
+        if (!interval_neg(&b, &minus)) { INTERVAL_FAIL(); } FAIL_IF(timestamp_add(fx, is_tz, a, &minus, &r));)         \
     KERNEL2(name##_lp, Interval, int64_t, int64_t, FAIL_IF(timestamp_add(fx, is_tz, b, &a, &r));)
 ADD_SPAN(k_timestamp, false)
 ADD_SPAN(k_timestamptz, true)
@@ -170,7 +171,10 @@ static bool interval_sub(const Interval *a, const Interval *b, Interval *out)
 }
 
 /* Fractions of months go to days, of days to microseconds, both rounded to microseconds first (PostgreSQL's TSROUND). */
-static double round_micro(double v) { return rint(v * 1e6) / 1e6; }
+static double round_micro(double v)
+{
+    return rint(v * 1e6) / 1e6;
+}
 
 static bool spread(const Interval *v, double months, double days, double us, Interval *out)
 {
@@ -207,32 +211,51 @@ bool interval_divide(const Interval *v, double f, Interval *out)
     return spread(v, v->months / f, v->days / f, (double)v->time_us / f, out);
 }
 
-KERNEL1(k_interval_um, Interval, Interval, r = a; if (!interval_neg(&a, &r)) { INTERVAL_FAIL(); })
-KERNEL2(k_interval_pl, Interval, Interval, Interval, if (!interval_add(&a, &b, &r)) { INTERVAL_FAIL(); })
-KERNEL2(k_interval_mi, Interval, Interval, Interval, if (!interval_sub(&a, &b, &r)) { INTERVAL_FAIL(); })
-KERNEL2(k_interval_mul, Interval, double, Interval, if (!interval_mul(&a, b, &r)) { INTERVAL_FAIL(); })
-KERNEL2(k_mul_d_interval, double, Interval, Interval, if (!interval_mul(&b, a, &r)) { INTERVAL_FAIL(); })
-KERNEL2(k_interval_div, Interval, double, Interval, if (b == 0) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); }
-        if (!interval_divide(&a, b, &r)) { INTERVAL_FAIL(); })
-KERNEL1(k_justify_hours, Interval, Interval, r = a; if (!justify_hours(&r)) { INTERVAL_FAIL(); })
-KERNEL1(k_justify_days, Interval, Interval, r = a; if (!justify_days(&r)) { INTERVAL_FAIL(); })
-KERNEL1(k_justify_interval, Interval, Interval, r = a; if (!justify_interval(&r)) { INTERVAL_FAIL(); })
+KERNEL1(
+    k_interval_um, Interval, Interval, r = a; if (!interval_neg(&a, &r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_interval_pl, Interval, Interval, Interval, if (!interval_add(&a, &b, &r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_interval_mi, Interval, Interval, Interval, if (!interval_sub(&a, &b, &r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_interval_mul, Interval, double, Interval, if (!interval_mul(&a, b, &r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_mul_d_interval, double, Interval, Interval, if (!interval_mul(&b, a, &r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_interval_div, Interval, double, Interval,
+    if (b == 0) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } if (!interval_divide(&a, b, &r)) {
+        INTERVAL_FAIL();
+    })
+KERNEL1(
+    k_justify_hours, Interval, Interval, r = a; if (!justify_hours(&r)) { INTERVAL_FAIL(); })
+KERNEL1(
+    k_justify_days, Interval, Interval, r = a; if (!justify_days(&r)) { INTERVAL_FAIL(); })
+KERNEL1(
+    k_justify_interval, Interval, Interval, r = a; if (!justify_interval(&r)) { INTERVAL_FAIL(); })
 
 /* ---- differences ---- */
 
-KERNEL2(k_timestamp_diff, int64_t, int64_t, Interval, r = (Interval){0, 0, 0};
-        if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) {
-            FAIL(ST_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite timestamps");
-        } r.time_us = (int64_t)((uint64_t)a - (uint64_t)b);
-        if (!justify_hours(&r)) { INTERVAL_FAIL(); })
-KERNEL2(k_date_diff, int32_t, int32_t, int32_t,
-        if (a == DATE_INFINITY || a == DATE_NEG_INFINITY || b == DATE_INFINITY || b == DATE_NEG_INFINITY) {
-            FAIL(ST_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite dates");
-        } r = a - b;)
+KERNEL2(
+    k_timestamp_diff, int64_t, int64_t, Interval, r = (Interval){0, 0, 0};
+    if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) {
+        FAIL(ST_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite timestamps");
+    } r.time_us = (int64_t)((uint64_t)a - (uint64_t)b);
+    if (!justify_hours(&r)) { INTERVAL_FAIL(); })
+KERNEL2(
+    k_date_diff, int32_t, int32_t, int32_t,
+    if (a == DATE_INFINITY || a == DATE_NEG_INFINITY || b == DATE_INFINITY || b == DATE_NEG_INFINITY) {
+        FAIL(ST_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite dates");
+    } r = a - b;)
 KERNEL2(k_time_diff, int64_t, int64_t, Interval, r = ((Interval){a - b, 0, 0});)
 
-static bool date_finite(int32_t d) { return d != DATE_INFINITY && d != DATE_NEG_INFINITY; }
-static bool date_ok(int64_t d) { return d >= -PG_EPOCH_JDATE && d < 2145031949; }
+static bool date_finite(int32_t d)
+{
+    return d != DATE_INFINITY && d != DATE_NEG_INFINITY;
+}
+static bool date_ok(int64_t d)
+{
+    return d >= -PG_EPOCH_JDATE && d < 2145031949;
+}
 
 static Status date_plus(FnCtx *fx, int32_t date, int64_t days, int32_t *out)
 {
@@ -269,9 +292,7 @@ static Status date_to_timestamptz(FnCtx *fx, int32_t d, int64_t *out)
     if (st != ST_OK) {
         return st;
     }
-    return local_to_utc(fx->cx->err, fx->facts->timezone, local, out) == ST_OK
-               ? ST_OK
-               : ST_DATETIME_FIELD_OVERFLOW;
+    return local_to_utc(fx->cx->err, fx->facts->timezone, local, out) == ST_OK ? ST_OK : ST_DATETIME_FIELD_OVERFLOW;
 }
 static int32_t to_date(int64_t us)
 {
@@ -298,27 +319,44 @@ static int64_t time_of_day(int64_t us)
 
 KERNEL2(k_date_pl_interval, int32_t, Interval, int64_t, int64_t ts = 0; FAIL_IF(date_to_timestamp(fx, a, &ts));
         FAIL_IF(timestamp_add(fx, false, ts, &b, &r));)
-KERNEL2(k_date_mi_interval, int32_t, Interval, int64_t, int64_t ts = 0; Interval minus;
-        FAIL_IF(date_to_timestamp(fx, a, &ts)); if (!interval_neg(&b, &minus)) { INTERVAL_FAIL(); }
-        FAIL_IF(timestamp_add(fx, false, ts, &minus, &r));)
+KERNEL2(
+    k_date_mi_interval, int32_t, Interval, int64_t, int64_t ts = 0; Interval minus;
+    FAIL_IF(date_to_timestamp(fx, a, &ts));
+    if (!interval_neg(&b, &minus)) { INTERVAL_FAIL(); } FAIL_IF(timestamp_add(fx, false, ts, &minus, &r));)
 KERNEL2(k_interval_pl_date, Interval, int32_t, int64_t, int64_t ts = 0; FAIL_IF(date_to_timestamp(fx, b, &ts));
         FAIL_IF(timestamp_add(fx, false, ts, &a, &r));)
-KERNEL2(k_datetime_pl, int32_t, int64_t, int64_t, FAIL_IF(date_to_timestamp(fx, a, &r));
-        if (timestamp_is_finite(r)) { r += b; if (!timestamp_in_range(r)) { RANGE_FAIL(); } })
-KERNEL2(k_timedate_pl, int64_t, int32_t, int64_t, FAIL_IF(date_to_timestamp(fx, b, &r));
-        if (timestamp_is_finite(r)) { r += a; if (!timestamp_in_range(r)) { RANGE_FAIL(); } })
-KERNEL2(k_datetimetz, int32_t, TimeTz, int64_t, FAIL_IF(date_to_timestamp(fx, a, &r));
-        if (timestamp_is_finite(r)) {
-            r += b.time_us + b.zone_s * US_PER_SEC;
-            if (!timestamp_in_range(r)) { RANGE_FAIL(); }
-        })
-KERNEL2(k_timetzdate, TimeTz, int32_t, int64_t, FAIL_IF(date_to_timestamp(fx, b, &r));
-        if (timestamp_is_finite(r)) {
-            r += a.time_us + a.zone_s * US_PER_SEC;
-            if (!timestamp_in_range(r)) { RANGE_FAIL(); }
-        })
-KERNEL2(k_time_pl, int64_t, Interval, int64_t, r = time_of_day((int64_t)((uint64_t)a + (uint64_t)(b.time_us % US_PER_DAY)));)
-KERNEL2(k_time_mi, int64_t, Interval, int64_t, r = time_of_day((int64_t)((uint64_t)a - (uint64_t)(b.time_us % US_PER_DAY)));)
+KERNEL2(
+    k_datetime_pl, int32_t, int64_t, int64_t, FAIL_IF(date_to_timestamp(fx, a, &r)); if (timestamp_is_finite(r)) {
+        r += b;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
+KERNEL2(
+    k_timedate_pl, int64_t, int32_t, int64_t, FAIL_IF(date_to_timestamp(fx, b, &r)); if (timestamp_is_finite(r)) {
+        r += a;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
+KERNEL2(
+    k_datetimetz, int32_t, TimeTz, int64_t, FAIL_IF(date_to_timestamp(fx, a, &r)); if (timestamp_is_finite(r)) {
+        r += b.time_us + b.zone_s * US_PER_SEC;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
+KERNEL2(
+    k_timetzdate, TimeTz, int32_t, int64_t, FAIL_IF(date_to_timestamp(fx, b, &r)); if (timestamp_is_finite(r)) {
+        r += a.time_us + a.zone_s * US_PER_SEC;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
+KERNEL2(k_time_pl, int64_t, Interval, int64_t,
+        r = time_of_day((int64_t)((uint64_t)a + (uint64_t)(b.time_us % US_PER_DAY)));)
+KERNEL2(k_time_mi, int64_t, Interval, int64_t,
+        r = time_of_day((int64_t)((uint64_t)a - (uint64_t)(b.time_us % US_PER_DAY)));)
 KERNEL2(k_interval_pl_time, Interval, int64_t, int64_t,
         r = time_of_day((int64_t)((uint64_t)b + (uint64_t)(a.time_us % US_PER_DAY)));)
 KERNEL2(k_timetz_pl, TimeTz, Interval, TimeTz, r = a; r.time_us = time_of_day(a.time_us + b.time_us % US_PER_DAY);)
@@ -332,26 +370,26 @@ KERNEL1(k_date_timestamp, int32_t, int64_t, FAIL_IF(date_to_timestamp(fx, a, &r)
 KERNEL1(k_date_timestamptz, int32_t, int64_t, FAIL_IF(date_to_timestamptz(fx, a, &r));)
 KERNEL1(k_timestamp_date, int64_t, int32_t, r = to_date(a);)
 KERNEL1(k_timestamptz_date, int64_t, int32_t, int64_t local = 0; FAIL_IF(to_local(fx, a, &local)); r = to_date(local);)
-KERNEL1(k_timestamp_time, int64_t, int64_t, if (!timestamp_is_finite(a)) { NULL_RESULT } r = time_of_day(a);)
-KERNEL1(k_timestamptz_time, int64_t, int64_t, int64_t local = 0; if (!timestamp_is_finite(a)) { NULL_RESULT }
-        FAIL_IF(to_local(fx, a, &local)); r = time_of_day(local);)
+KERNEL1(k_timestamp_time, int64_t, int64_t, if (!timestamp_is_finite(a)){NULL_RESULT} r = time_of_day(a);)
+KERNEL1(k_timestamptz_time, int64_t, int64_t, int64_t local = 0;
+        if (!timestamp_is_finite(a)){NULL_RESULT} FAIL_IF(to_local(fx, a, &local)); r = time_of_day(local);)
 KERNEL1(k_timestamp_timestamptz, int64_t, int64_t, FAIL_IF(local_to_utc(fx->cx->err, fx->facts->timezone, a, &r));)
 KERNEL1(k_timestamptz_timestamp, int64_t, int64_t, FAIL_IF(to_local(fx, a, &r));)
 KERNEL1(k_timestamptz_timetz, int64_t, TimeTz, int64_t local = 0; int32_t east; const char *zone;
-        if (!timestamp_is_finite(a)) { NULL_RESULT }
-        FAIL_IF(utc_to_local(fx->cx->err, fx->facts->timezone, a, &local, &east, &zone));
+        if (!timestamp_is_finite(a)){NULL_RESULT} FAIL_IF(utc_to_local(fx->cx->err, fx->facts->timezone, a, &local,
+                                                                       &east, &zone));
         r = ((TimeTz){time_of_day(local), -east, 0});)
 KERNEL1(k_time_interval, int64_t, Interval, r = ((Interval){a, 0, 0});)
 KERNEL1(k_interval_time, Interval, int64_t, r = time_of_day(a.time_us);)
 KERNEL1(k_timetz_time, TimeTz, int64_t, r = a.time_us;)
 KERNEL1(k_time_timetz, int64_t, TimeTz, int64_t local = 0; int32_t east; const char *zone; int64_t today = 0;
-        FAIL_IF(to_local(fx, fx->facts->transaction_us, &today));
-        today = (int64_t)to_date(today) * US_PER_DAY + a;
+        FAIL_IF(to_local(fx, fx->facts->transaction_us, &today)); today = (int64_t)to_date(today) * US_PER_DAY + a;
         FAIL_IF(local_to_utc(fx->cx->err, fx->facts->timezone, today, &local)); (void)zone;
         east = (int32_t)((today - local) / US_PER_SEC); r = ((TimeTz){a, -east, 0});)
-KERNEL2(k_scale_timestamp, int64_t, int32_t, int64_t, if (timestamp_is_finite(a) && b != -1 && (b < 0 || b > 6)) {
-    FAIL(ST_INVALID_PARAMETER_VALUE, "timestamp(%d) precision must be between 0 and 6", b);
-} r = timestamp_is_finite(a) ? round_us(a, b) : a;)
+KERNEL2(
+    k_scale_timestamp, int64_t, int32_t, int64_t, if (timestamp_is_finite(a) && b != -1 && (b < 0 || b > 6)) {
+        FAIL(ST_INVALID_PARAMETER_VALUE, "timestamp(%d) precision must be between 0 and 6", b);
+    } r = timestamp_is_finite(a) ? round_us(a, b) : a;)
 KERNEL2(k_scale_i64, int64_t, int32_t, int64_t, r = timestamp_is_finite(a) ? round_us(a, b) : a;)
 KERNEL2(k_scale_timetz, TimeTz, int32_t, TimeTz, r = a; r.time_us = round_us(a.time_us, b);)
 KERNEL2(k_scale_interval, Interval, int32_t, Interval, r = a; FAIL_IF(interval_apply_typmod(fx->cx->err, &r, b));)
@@ -359,7 +397,8 @@ KERNEL2(k_scale_interval, Interval, int32_t, Interval, r = a; FAIL_IF(interval_a
 /* ---- AT TIME ZONE ---- */
 
 /* A zone by name or abbreviation: a TimeZone, or a fixed offset east. */
-static Status zone_by_name(FnCtx *fx, const StrView *name, const TimeZone **out_zone, int32_t *out_east, bool *out_fixed)
+static Status zone_by_name(FnCtx *fx, const StrView *name, const TimeZone **out_zone, int32_t *out_east,
+                           bool *out_fixed)
 {
     Str s = strview_str(name);
     bool dst;
@@ -410,10 +449,22 @@ static Status zone_interval(FnCtx *fx, const Interval *v, int64_t *out_us)
     *out_us = v->time_us / US_PER_SEC * US_PER_SEC;
     return ST_OK;
 }
-KERNEL2(k_timestamp_izone, Interval, int64_t, int64_t, int64_t z = 0; if (!timestamp_is_finite(b)) { r = b; } else {
-    FAIL_IF(zone_interval(fx, &a, &z)); r = b - z; if (!timestamp_in_range(r)) { RANGE_FAIL(); } })
-KERNEL2(k_timestamptz_izone, Interval, int64_t, int64_t, int64_t z = 0; if (!timestamp_is_finite(b)) { r = b; } else {
-    FAIL_IF(zone_interval(fx, &a, &z)); r = b + z; if (!timestamp_in_range(r)) { RANGE_FAIL(); } })
+KERNEL2(
+    k_timestamp_izone, Interval, int64_t, int64_t, int64_t z = 0; if (!timestamp_is_finite(b)) { r = b; } else {
+        FAIL_IF(zone_interval(fx, &a, &z));
+        r = b - z;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
+KERNEL2(
+    k_timestamptz_izone, Interval, int64_t, int64_t, int64_t z = 0; if (!timestamp_is_finite(b)) { r = b; } else {
+        FAIL_IF(zone_interval(fx, &a, &z));
+        r = b + z;
+        if (!timestamp_in_range(r)) {
+            RANGE_FAIL();
+        }
+    })
 
 /* ---- age ---- */
 
@@ -443,15 +494,20 @@ static void age_parts(int64_t a, int64_t b, Interval *out)
     }
     *out = negative ? (Interval){-us, -days, -months} : (Interval){us, days, months};
 }
-KERNEL2(k_timestamp_age, int64_t, int64_t, Interval, r = ((Interval){0, 0, 0});
-        if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) { RANGE_FAIL(); } age_parts(a, b, &r);)
-KERNEL2(k_timestamptz_age, int64_t, int64_t, Interval, r = ((Interval){0, 0, 0}); int64_t x = 0; int64_t y = 0;
-        if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) { RANGE_FAIL(); }
-        FAIL_IF(to_local(fx, a, &x)); FAIL_IF(to_local(fx, b, &y)); age_parts(x, y, &r);)
+KERNEL2(
+    k_timestamp_age, int64_t, int64_t, Interval, r = ((Interval){0, 0, 0});
+    if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) { RANGE_FAIL(); } age_parts(a, b, &r);)
+KERNEL2(
+    k_timestamptz_age, int64_t, int64_t, Interval, r = ((Interval){0, 0, 0}); int64_t x = 0; int64_t y = 0;
+    if (!timestamp_is_finite(a) || !timestamp_is_finite(b)) { RANGE_FAIL(); } FAIL_IF(to_local(fx, a, &x));
+    FAIL_IF(to_local(fx, b, &y)); age_parts(x, y, &r);)
 
 /* ---- now ---- */
 
-static int64_t clock_now(void) { return os_wall_us() - SECS_1970_TO_2000 * US_PER_SEC; }
+static int64_t clock_now(void)
+{
+    return os_wall_us() - SECS_1970_TO_2000 * US_PER_SEC;
+}
 KERNEL0(k_now, int64_t, r = fx->facts->transaction_us;)
 KERNEL0(k_statement_now, int64_t, r = fx->facts->statement_us;)
 KERNEL0(k_clock_now, int64_t, r = clock_now();)
@@ -466,7 +522,8 @@ static Status make_date(FnCtx *fx, int32_t year, int32_t month, int32_t day, int
     Error *err = fx->cx->err;
     int32_t shown = year < -INT32_MAX ? 0 : year < 0 ? year + 1 : year;
     if (year == 0 || year < -INT32_MAX || month < 1 || month > 12 || day < 1 || day > days_in_month(shown, month)) {
-        return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "date field value out of range: %d-%02d-%02d", shown, month, day);
+        return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "date field value out of range: %d-%02d-%02d", shown, month,
+                       day);
     }
     if (!valid_julian(shown, month)) {
         return err_set(err, ST_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d", shown, month, day);
@@ -509,8 +566,13 @@ CROSS(k_tz_ts, int64_t, int64_t, a, local_as_utc(fx, b))
 #define CROSS_DEFS(sql1, sql2, k)                                                                                      \
     {sql1 "_eq_" sql2, k##_eq, 0, NULL}, {sql1 "_ne_" sql2, k##_ne, 0, NULL}, {sql1 "_lt_" sql2, k##_lt, 0, NULL},     \
         {sql1 "_le_" sql2, k##_le, 0, NULL}, {sql1 "_gt_" sql2, k##_gt, 0, NULL}, {sql1 "_ge_" sql2, k##_ge, 0, NULL}, \
-        {sql1 "_cmp_" sql2, k##_cmp, 0, NULL}
-#define K(src, kernel) {src, kernel, 0, NULL}
+    {                                                                                                                  \
+        sql1 "_cmp_" sql2, k##_cmp, 0, NULL                                                                            \
+    }
+#define K(src, kernel)                                                                                                 \
+    {                                                                                                                  \
+        src, kernel, 0, NULL                                                                                           \
+    }
 
 /* clang-format off */
 KERNEL_LIST(datetime_kernel_list,

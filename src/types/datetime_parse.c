@@ -39,16 +39,51 @@ typedef struct Parser {
     DtParsed *out;
 } Parser;
 
-static bool digit(char c) { return c >= '0' && c <= '9'; }
-static bool alpha(char c) { return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c & 0x80); }
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
-static bool date_sep(char c) { return c == '-' || c == '/' || c == '.'; }
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool alpha(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c & 0x80);
+}
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+static bool date_sep(char c)
+{
+    return c == '-' || c == '/' || c == '.';
+}
 
 /* ---- words ---- */
 
 typedef enum Word {
-    W_NONE, W_MONTH, W_DAY, W_AD, W_BC, W_AM, W_PM, W_NOW, W_TODAY, W_TOMORROW, W_YESTERDAY, W_ALLBALLS, W_EPOCH,
-    W_INFINITY, W_T, W_Z, W_IGNORE, W_JULIAN, W_DST, W_YEAR, W_MONTH_UNIT, W_DAY_UNIT, W_HOUR, W_MINUTE, W_SECOND,
+    W_NONE,
+    W_MONTH,
+    W_DAY,
+    W_AD,
+    W_BC,
+    W_AM,
+    W_PM,
+    W_NOW,
+    W_TODAY,
+    W_TOMORROW,
+    W_YESTERDAY,
+    W_ALLBALLS,
+    W_EPOCH,
+    W_INFINITY,
+    W_T,
+    W_Z,
+    W_IGNORE,
+    W_JULIAN,
+    W_DST,
+    W_YEAR,
+    W_MONTH_UNIT,
+    W_DAY_UNIT,
+    W_HOUR,
+    W_MINUTE,
+    W_SECOND,
 } Word;
 
 static const struct WordEntry {
@@ -56,19 +91,69 @@ static const struct WordEntry {
     Word word;
     int value;
 } words[] = {
-    {"january", W_MONTH, 1}, {"jan", W_MONTH, 1}, {"february", W_MONTH, 2}, {"feb", W_MONTH, 2}, {"march", W_MONTH, 3},
-    {"mar", W_MONTH, 3}, {"april", W_MONTH, 4}, {"apr", W_MONTH, 4}, {"may", W_MONTH, 5}, {"june", W_MONTH, 6},
-    {"jun", W_MONTH, 6}, {"july", W_MONTH, 7}, {"jul", W_MONTH, 7}, {"august", W_MONTH, 8}, {"aug", W_MONTH, 8},
-    {"september", W_MONTH, 9}, {"sept", W_MONTH, 9}, {"sep", W_MONTH, 9}, {"october", W_MONTH, 10}, {"oct", W_MONTH, 10},
-    {"november", W_MONTH, 11}, {"nov", W_MONTH, 11}, {"december", W_MONTH, 12}, {"dec", W_MONTH, 12},
-    {"sunday", W_DAY, 0}, {"sun", W_DAY, 0}, {"monday", W_DAY, 1}, {"mon", W_DAY, 1}, {"tuesday", W_DAY, 2},
-    {"tues", W_DAY, 2}, {"tue", W_DAY, 2}, {"wednesday", W_DAY, 3}, {"weds", W_DAY, 3}, {"wed", W_DAY, 3},
-    {"thursday", W_DAY, 4}, {"thurs", W_DAY, 4}, {"thur", W_DAY, 4}, {"thu", W_DAY, 4}, {"friday", W_DAY, 5},
-    {"fri", W_DAY, 5}, {"saturday", W_DAY, 6}, {"sat", W_DAY, 6}, {"ad", W_AD, 0}, {"bc", W_BC, 0}, {"am", W_AM, 0},
-    {"pm", W_PM, 0}, {"now", W_NOW, 0}, {"today", W_TODAY, 0}, {"tomorrow", W_TOMORROW, 0},
-    {"yesterday", W_YESTERDAY, 0}, {"allballs", W_ALLBALLS, 0}, {"epoch", W_EPOCH, 0}, {"infinity", W_INFINITY, 1},
-    {"+infinity", W_INFINITY, 1}, {"-infinity", W_INFINITY, -1}, {"t", W_T, 0}, {"z", W_Z, 0}, {"zulu", W_Z, 0},
-    {"at", W_IGNORE, 0}, {"on", W_IGNORE, 0}, {"julian", W_JULIAN, 0}, {"jd", W_JULIAN, 0}, {"j", W_JULIAN, 0},
+    {"january", W_MONTH, 1},
+    {"jan", W_MONTH, 1},
+    {"february", W_MONTH, 2},
+    {"feb", W_MONTH, 2},
+    {"march", W_MONTH, 3},
+    {"mar", W_MONTH, 3},
+    {"april", W_MONTH, 4},
+    {"apr", W_MONTH, 4},
+    {"may", W_MONTH, 5},
+    {"june", W_MONTH, 6},
+    {"jun", W_MONTH, 6},
+    {"july", W_MONTH, 7},
+    {"jul", W_MONTH, 7},
+    {"august", W_MONTH, 8},
+    {"aug", W_MONTH, 8},
+    {"september", W_MONTH, 9},
+    {"sept", W_MONTH, 9},
+    {"sep", W_MONTH, 9},
+    {"october", W_MONTH, 10},
+    {"oct", W_MONTH, 10},
+    {"november", W_MONTH, 11},
+    {"nov", W_MONTH, 11},
+    {"december", W_MONTH, 12},
+    {"dec", W_MONTH, 12},
+    {"sunday", W_DAY, 0},
+    {"sun", W_DAY, 0},
+    {"monday", W_DAY, 1},
+    {"mon", W_DAY, 1},
+    {"tuesday", W_DAY, 2},
+    {"tues", W_DAY, 2},
+    {"tue", W_DAY, 2},
+    {"wednesday", W_DAY, 3},
+    {"weds", W_DAY, 3},
+    {"wed", W_DAY, 3},
+    {"thursday", W_DAY, 4},
+    {"thurs", W_DAY, 4},
+    {"thur", W_DAY, 4},
+    {"thu", W_DAY, 4},
+    {"friday", W_DAY, 5},
+    {"fri", W_DAY, 5},
+    {"saturday", W_DAY, 6},
+    {"sat", W_DAY, 6},
+    {"ad", W_AD, 0},
+    {"bc", W_BC, 0},
+    {"am", W_AM, 0},
+    {"pm", W_PM, 0},
+    {"now", W_NOW, 0},
+    {"today", W_TODAY, 0},
+    {"tomorrow", W_TOMORROW, 0},
+    {"yesterday", W_YESTERDAY, 0},
+    {"allballs", W_ALLBALLS, 0},
+    {"epoch", W_EPOCH, 0},
+    {"infinity", W_INFINITY, 1},
+    {"+infinity", W_INFINITY, 1},
+    {"-infinity", W_INFINITY, -1},
+    {"t", W_T, 0},
+    {"z", W_Z, 0},
+    {"zulu", W_Z, 0},
+    {"at", W_IGNORE, 0},
+    {"on", W_IGNORE, 0},
+    {"julian", W_JULIAN, 0},
+    {"jd", W_JULIAN, 0},
+    {"j", W_JULIAN, 0},
     {"dst", W_DST, 0},
 };
 
@@ -149,8 +234,8 @@ static size_t letters_field(const char *p, const char *end, FieldKind *out)
     }
     if (date) {
         *out = F_DATE;
-        while (q < end && (alpha(*q) || digit(*q) || *q == '+' || *q == '-' || *q == '/' || *q == '_' || *q == '.' ||
-                           *q == ':')) {
+        while (q < end &&
+               (alpha(*q) || digit(*q) || *q == '+' || *q == '-' || *q == '/' || *q == '_' || *q == '.' || *q == ':')) {
             q++;
         }
     }
@@ -581,9 +666,7 @@ static Dt word_field(Parser *p, const Field *f, int i)
     case W_YESTERDAY: return current(p, -1, false);
     case W_ALLBALLS: p->seen |= HAS_TIME | HAS_ZONE; return DT_OK;
     case W_EPOCH: p->out->kind = DT_EPOCH; return p->nfields == 1 ? DT_OK : DT_BAD;
-    case W_INFINITY:
-        p->out->kind = value > 0 ? DT_INFINITY : DT_NEG_INFINITY;
-        return p->nfields == 1 ? DT_OK : DT_BAD;
+    case W_INFINITY: p->out->kind = value > 0 ? DT_INFINITY : DT_NEG_INFINITY; return p->nfields == 1 ? DT_OK : DT_BAD;
     case W_Z: return set_zone(p, 0);
     case W_T: p->expect_time = true; return i + 1 < p->nfields ? DT_OK : DT_BAD;
     case W_DST:
@@ -653,8 +736,8 @@ static Dt date_or_zone(Parser *p, const Field *f, int i)
 {
     bool have_date = p->expect_time || (p->seen & (HAS_MONTH | HAS_DAY)) == (HAS_MONTH | HAS_DAY);
     if (p->time_only && !have_date) {
-        bool date_first = i == 0 && p->nfields >= 2 &&
-                          (p->fields[p->nfields - 1].kind == F_DATE || p->fields[1].kind == F_TIME);
+        bool date_first =
+            i == 0 && p->nfields >= 2 && (p->fields[p->nfields - 1].kind == F_DATE || p->fields[1].kind == F_TIME);
         have_date = !date_first;
     }
     if (!have_date) {

@@ -40,14 +40,14 @@ static Status bad_input_value(FnCtx *fx, uint32_t row)
             for (uint32_t i = 0; i < n; i++) {                                                                         \
                 const TR r = (TR)x[i] op(TR) y[i];                                                                     \
                 z[i] = r;                                                                                              \
-                suspect |= ((r - r) != 0) | (check_under & (r == 0));                                                 \
+                suspect |= ((r - r) != 0) | (check_under & (r == 0) & (x[i] != 0) & (y[i] != 0));                      \
             }                                                                                                          \
         } else {                                                                                                       \
             for (uint32_t i = 0; i < n; i++) {                                                                         \
                 const uint32_t row = sel_row(sel, i);                                                                  \
                 const TR r = (TR)x[row & mx] op(TR) y[row & my];                                                       \
                 z[row] = r;                                                                                            \
-                suspect |= ((r - r) != 0) | (check_under & (r == 0));                                                 \
+                suspect |= ((r - r) != 0) | (check_under & (r == 0) & (x[row & mx] != 0) & (y[row & my] != 0));        \
             }                                                                                                          \
         }                                                                                                              \
         for (uint32_t i = 0; UNLIKELY(suspect) && i < n; i++) {                                                        \
@@ -67,11 +67,12 @@ static Status bad_input_value(FnCtx *fx, uint32_t row)
     }
 
 #define FLOAT_DIV(name, TA, TB, TR)                                                                                    \
-    KERNEL2(name, TA, TB, TR, const TR x = (TR)a; const TR y = (TR)b; if (UNLIKELY(y == 0 && !isnan(x))) {             \
-        FAIL(ST_DIVISION_BY_ZERO, "division by zero");                                                                 \
-    } r = x / y;                                                                                                       \
-            if (UNLIKELY(isinf(r) && !isinf(x))) { return overflow(fx, row); }                                         \
-            if (UNLIKELY(r == 0 && x != 0 && !isinf(y))) { return underflow(fx, row); })
+    KERNEL2(                                                                                                           \
+        name, TA, TB, TR, const TR x = (TR)a; const TR y = (TR)b;                                                      \
+        if (UNLIKELY(y == 0 && !isnan(x))) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } r = x / y;               \
+        if (UNLIKELY(isinf(r) && !isinf(x))) {                                                                         \
+            return overflow(fx, row);                                                                                  \
+        } if (UNLIKELY(r == 0 && x != 0 && !isinf(y))) { return underflow(fx, row); })
 
 #define FLOAT_FOUR(p, TA, TB, TR)                                                                                      \
     FLOAT_OP(k_##p##pl, TA, TB, TR, +, 0)                                                                              \
@@ -98,12 +99,15 @@ FLOAT_MORE(float8, double)
 /* ---- casts ---- */
 
 KERNEL1(k_ftod, float, double, r = (double)a;)
-KERNEL1(k_dtof, double, float, r = (float)a; if (UNLIKELY(isinf(r) && !isinf(a))) { return overflow(fx, row); }
-        if (UNLIKELY(r == 0 && a != 0)) { return underflow(fx, row); })
+KERNEL1(
+    k_dtof, double, float, r = (float)a; if (UNLIKELY(isinf(r) && !isinf(a))) {
+        return overflow(fx, row);
+    } if (UNLIKELY(r == 0 && a != 0)) { return underflow(fx, row); })
 #define TO_INT(name, TF, TI, MIN, MAX_PLUS_1, type)                                                                    \
-    KERNEL1(name, TF, TI, const double v = rint((double)a); if (UNLIKELY(!(v >= (MIN) && v < (MAX_PLUS_1)))) {         \
-        FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "%s out of range", type);                                                  \
-    } r = (TI)v;)
+    KERNEL1(                                                                                                           \
+        name, TF, TI, const double v = rint((double)a); if (UNLIKELY(!(v >= (MIN) && v < (MAX_PLUS_1)))) {             \
+            FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "%s out of range", type);                                              \
+        } r = (TI)v;)
 TO_INT(k_dtoi2, double, int16_t, -32768.0, 32768.0, "smallint")
 TO_INT(k_dtoi4, double, int32_t, -2147483648.0, 2147483648.0, "integer")
 TO_INT(k_dtoi8, double, int64_t, -9223372036854775808.0, 9223372036854775808.0, "bigint")
@@ -124,16 +128,22 @@ KERNEL1(k_dceil, double, double, r = ceil(a);)
 KERNEL1(k_dfloor, double, double, r = floor(a);)
 KERNEL1(k_dtrunc, double, double, r = a >= 0 ? floor(a) : -floor(-a);)
 KERNEL1(k_dsign, double, double, r = a > 0 ? 1.0 : a < 0 ? -1.0 : 0.0;)
-KERNEL1(k_dsqrt, double, double, if (a < 0) {
-    FAIL(ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number");
-} r = sqrt(a);)
+KERNEL1(
+    k_dsqrt, double, double, if (a < 0) {
+        FAIL(ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number");
+    } r = sqrt(a);)
 KERNEL1(k_dcbrt, double, double, r = cbrt(a);)
 
-KERNEL1(k_dexp, double, double, if (isnan(a)) { r = a; } else if (isinf(a)) { r = a > 0 ? a : 0; } else {
-    r = exp(a);
-    if (isinf(r)) { return overflow(fx, row); }
-    if (r == 0) { return underflow(fx, row); }
-})
+KERNEL1(
+    k_dexp, double, double, if (isnan(a)) { r = a; } else if (isinf(a)) { r = a > 0 ? a : 0; } else {
+        r = exp(a);
+        if (isinf(r)) {
+            return overflow(fx, row);
+        }
+        if (r == 0) {
+            return underflow(fx, row);
+        }
+    })
 
 static Status check_log(FnCtx *fx, double a)
 {
@@ -160,8 +170,9 @@ static Status power(FnCtx *fx, uint32_t row, double a, double b, double *out)
         FAIL(ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION, "zero raised to a negative power is undefined");
     }
     if (a < 0 && !isinf(b) && floor(b) != b) {
-        return fn_fail(fx, row, err_set(err, ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
-                                        "a negative number raised to a non-integer power yields a complex result"));
+        return fn_fail(fx, row,
+                       err_set(err, ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                               "a negative number raised to a non-integer power yields a complex result"));
     }
     double r = pow(a, b);
     if (!isinf(a) && !isinf(b)) {
@@ -176,19 +187,23 @@ static Status power(FnCtx *fx, uint32_t row, double a, double b, double *out)
     return ST_OK;
 }
 
-KERNEL2(k_dpow, double, double, double, r = 0; Status st_ = power(fx, row, a, b, &r); if (st_ != ST_OK) { return st_; })
+KERNEL2(
+    k_dpow, double, double, double, r = 0; Status st_ = power(fx, row, a, b, &r); if (st_ != ST_OK) { return st_; })
 
 /* ---- trigonometry ---- */
 
 #define RADIANS_PER_DEGREE 0.0174532925199432957692
 
 #define TRIG(name, domain_bad, expr)                                                                                   \
-    KERNEL1(name, double, double, if (isnan(a)) { r = a; } else {                                                      \
-        if (domain_bad) { return bad_input_value(fx, row); }                                                           \
-        r = (expr);                                                                                                    \
-    })
-TRIG(k_dacos, a < -1 || a > 1, acos(a))
-TRIG(k_dasin, a < -1 || a > 1, asin(a))
+    KERNEL1(                                                                                                           \
+        name, double, double, if (isnan(a)) { r = a; } else {                                                          \
+            if (domain_bad) {                                                                                          \
+                return bad_input_value(fx, row);                                                                       \
+            }                                                                                                          \
+            r = (expr);                                                                                                \
+        })
+TRIG(k_dacos, a<-1 || a> 1, acos(a))
+TRIG(k_dasin, a<-1 || a> 1, asin(a))
 TRIG(k_datan, false, atan(a))
 TRIG(k_dcos, isinf(a), cos(a))
 TRIG(k_dsin, isinf(a), sin(a))
@@ -196,13 +211,15 @@ TRIG(k_dtan, isinf(a), tan(a))
 TRIG(k_dcot, isinf(a), 1.0 / tan(a))
 TRIG(k_dasinh, false, asinh(a))
 TRIG(k_dacosh, a < 1, acosh(a))
-TRIG(k_datanh, a < -1 || a > 1, a == -1 ? -INFINITY : a == 1 ? INFINITY : atanh(a))
+TRIG(k_datanh, a<-1 || a> 1, a == -1 ? -INFINITY : a == 1 ? INFINITY : atanh(a))
 TRIG(k_dtanh, false, tanh(a))
 KERNEL1(k_dsinh, double, double, r = sinh(a);)
 KERNEL1(k_dcosh, double, double, r = cosh(a);)
 KERNEL2(k_datan2, double, double, double, r = isnan(a) || isnan(b) ? NAN : atan2(a, b);)
-KERNEL1(k_degrees, double, double, r = a / RADIANS_PER_DEGREE; if (isinf(r) && !isinf(a)) { return overflow(fx, row); })
-KERNEL1(k_radians, double, double, r = a * RADIANS_PER_DEGREE; if (r == 0 && a != 0) { return underflow(fx, row); })
+KERNEL1(
+    k_degrees, double, double, r = a / RADIANS_PER_DEGREE; if (isinf(r) && !isinf(a)) { return overflow(fx, row); })
+KERNEL1(
+    k_radians, double, double, r = a * RADIANS_PER_DEGREE; if (r == 0 && a != 0) { return underflow(fx, row); })
 KERNEL0(k_dpi, double, r = M_PI;)
 
 /*
@@ -305,8 +322,14 @@ static double acosd_quarter(double x)
     volatile double v = acos(x);
     return (v / acos(0.5)) * 60.0;
 }
-static double asind(double x) { return x >= 0 ? asind_quarter(x) : -asind_quarter(-x); }
-static double acosd(double x) { return x >= 0 ? acosd_quarter(x) : 90.0 + asind_quarter(-x); }
+static double asind(double x)
+{
+    return x >= 0 ? asind_quarter(x) : -asind_quarter(-x);
+}
+static double acosd(double x)
+{
+    return x >= 0 ? acosd_quarter(x) : 90.0 + asind_quarter(-x);
+}
 static double atand(double x)
 {
     volatile double v = atan(x);
@@ -321,39 +344,50 @@ TRIG(k_dsind, isinf(a), sind(a))
 TRIG(k_dcosd, isinf(a), cosd(a))
 TRIG(k_dtand, isinf(a), tand(a, false))
 TRIG(k_dcotd, isinf(a), tand(a, true))
-TRIG(k_dasind, a < -1 || a > 1, asind(a))
-TRIG(k_dacosd, a < -1 || a > 1, acosd(a))
+TRIG(k_dasind, a<-1 || a> 1, asind(a))
+TRIG(k_dacosd, a<-1 || a> 1, acosd(a))
 TRIG(k_datand, false, atand(a))
 KERNEL2(k_datan2d, double, double, double, r = isnan(a) || isnan(b) ? NAN : atan2d(a, b);)
 
-KERNEL4(k_width_bucket, double, double, double, int32_t, int32_t,
-        if (d <= 0) { FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "count must be greater than zero"); }
-        if (isnan(a) || isnan(b) || isnan(c)) {
-            FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "operand, lower bound, and upper bound cannot be NaN");
+KERNEL4(
+    k_width_bucket, double, double, double, int32_t, int32_t,
+    if (d <= 0) {
+        FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "count must be greater than zero");
+    } if (isnan(a) || isnan(b) || isnan(c)) {
+        FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "operand, lower bound, and upper bound cannot be NaN");
+    } if (isinf(b) || isinf(c)) {
+        FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "lower and upper bounds must be finite");
+    } if (b == c) {
+        FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "lower bound cannot equal upper bound");
+    } bool below = b < c ? a < b : a > b;
+    bool above = b < c ? a >= c : a <= c; if (below) { r = 0; } else if (above) {
+        if (d == INT32_MAX) {
+            FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range");
         }
-        if (isinf(b) || isinf(c)) {
-            FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "lower and upper bounds must be finite");
-        }
-        if (b == c) { FAIL(ST_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, "lower bound cannot equal upper bound"); }
-        bool below = b < c ? a < b : a > b; bool above = b < c ? a >= c : a <= c;
-        if (below) { r = 0; } else if (above) {
-            if (d == INT32_MAX) { FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range"); }
-            r = d + 1;
-        } else {
-            /* Halved where the difference of the bounds could overflow. */
-            double share = isinf(c - b) ? (a / 2 - b / 2) / (c / 2 - b / 2) : (a - b) / (c - b);
-            r = (int32_t)((double)d * share);
-            r = r >= d ? d : r + 1;
-        })
+        r = d + 1;
+    } else {
+        /* Halved where the difference of the bounds could overflow. */
+        double share = isinf(c - b) ? (a / 2 - b / 2) / (c / 2 - b / 2) : (a - b) / (c - b);
+        r = (int32_t)((double)d * share);
+        r = r >= d ? d : r + 1;
+    })
 
 #define F4(p)                                                                                                          \
     {#p "pl", k_##p##pl, KERNEL_TOTAL, NULL}, {#p "mi", k_##p##mi, KERNEL_TOTAL, NULL},                                \
-        {#p "mul", k_##p##mul, KERNEL_TOTAL, NULL}, {#p "div", k_##p##div, 0, NULL}
+        {#p "mul", k_##p##mul, KERNEL_TOTAL, NULL},                                                                    \
+    {                                                                                                                  \
+#p "div", k_##p##div, 0, NULL                                                                                  \
+    }
 #define FM(p)                                                                                                          \
     F4(p), {#p "um", k_##p##um, KERNEL_TOTAL, NULL}, {#p "up", k_##p##up, KERNEL_TOTAL, NULL},                         \
         {#p "abs", k_##p##abs, KERNEL_TOTAL, NULL}, {#p "larger", k_##p##larger, KERNEL_TOTAL, NULL},                  \
-        {#p "smaller", k_##p##smaller, KERNEL_TOTAL, NULL}
-#define K(name) {#name, k_##name, 0, NULL}
+    {                                                                                                                  \
+#p "smaller", k_##p##smaller, KERNEL_TOTAL, NULL                                                               \
+    }
+#define K(name)                                                                                                        \
+    {                                                                                                                  \
+#name, k_##name, 0, NULL                                                                                       \
+    }
 
 /* clang-format off */
 KERNEL_LIST(float_kernel_list,

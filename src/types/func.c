@@ -355,7 +355,8 @@ Status bpchar_limit(FnCtx *fx, StrView *v, int32_t chars, bool is_explicit, Aren
     return ST_OK;
 }
 
-KERNEL1(k_varchar_typmod, StrView, StrView, r = a; FAIL_IF(varchar_limit(fx, &r, (int32_t)fx->call->aux[0], fx->call->aux[1]));)
+KERNEL1(k_varchar_typmod, StrView, StrView, r = a;
+        FAIL_IF(varchar_limit(fx, &r, (int32_t)fx->call->aux[0], fx->call->aux[1]));)
 KERNEL1(k_bpchar_typmod, StrView, StrView, r = a;
         FAIL_IF(bpchar_limit(fx, &r, (int32_t)fx->call->aux[0], fx->call->aux[1], &out->heap));)
 

@@ -24,8 +24,8 @@
 #include "types/registry.h"
 #include "types/vector.h"
 
-typedef struct TimeZone TimeZone;   /* timezone.h */
-typedef struct TzCache TzCache;     /* timezone.h */
+typedef struct TimeZone TimeZone; /* timezone.h */
+typedef struct TzCache TzCache;   /* timezone.h */
 typedef struct FnCtx FnCtx;
 typedef struct FnCall FnCall;
 
@@ -52,17 +52,17 @@ typedef struct SessionFacts {
     uint8_t date_style;
     uint8_t date_order;
     uint8_t interval_style;
-    bool bytea_escape;        /* bytea_output = escape */
+    bool bytea_escape;         /* bytea_output = escape */
     int8_t extra_float_digits; /* -15..3 */
-    int64_t transaction_us;   /* now(): microseconds since 2000-01-01 UTC */
+    int64_t transaction_us;    /* now(): microseconds since 2000-01-01 UTC */
     int64_t statement_us;
     const NameHooks *names;
 } SessionFacts;
 extern const SessionFacts session_facts_default; /* UTC, ISO, MDY, postgres, hex, 1 */
 
 struct FnCtx {
-    Ctx *cx;       /* errors, interrupts, budget */
-    Arena *arena;  /* scratch of the batch */
+    Ctx *cx;      /* errors, interrupts, budget */
+    Arena *arena; /* scratch of the batch */
     const SessionFacts *facts;
     const FnCall *call; /* set by fn_invoke */
     void **site;        /* cache of this call site (a compiled pattern), NULL = none; see fn_site_free */
@@ -74,8 +74,8 @@ struct FnCtx {
 typedef Status FnKernel(FnCtx *fx, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out);
 
 enum {
-    KERNEL_TOTAL = 1,   /* tolerates any bits in null rows, and fails for no row that is null in out->nulls */
-    KERNEL_SITE = 2,    /* uses fx->site: one cache object, freed by site_free */
+    KERNEL_TOTAL = 1,          /* tolerates any bits in null rows, and fails for no row that is null in out->nulls */
+    KERNEL_SITE = 2,           /* uses fx->site: one cache object, freed by site_free */
     KERNEL_CALLED_ON_NULL = 4, /* overrides FN_STRICT: the kernel deals with nulls */
 };
 
@@ -114,7 +114,8 @@ static inline const ValueType *fn_arg_type(const FnCall *c, unsigned i)
 }
 
 /* Evaluates the call over the rows; `out` was vec_reset and has the result's phys. */
-STATUS fn_invoke(FnCtx *fx, const FnCall *call, const Vector *const *args, const uint16_t *sel, uint32_t n, Vector *out);
+STATUS fn_invoke(FnCtx *fx, const FnCall *call, const Vector *const *args, const uint16_t *sel, uint32_t n,
+                 Vector *out);
 /* Frees what a KERNEL_SITE kernel left in *fx->site; NULL site contents are fine. */
 void fn_site_free(const FnCall *call, void **site);
 
@@ -160,14 +161,18 @@ STATUS type_typmod_in(const TypeRow *t, const int32_t *mods, unsigned nmods, Err
  */
 typedef int CompareFn(const ValueType *t, const void *a, const void *b);
 CompareFn *type_compare(const ValueType *t); /* NULL = the type has no order */
-static inline int type_cmp(const ValueType *t, const void *a, const void *b) { return type_compare(t)(t, a, b); }
+static inline int type_cmp(const ValueType *t, const void *a, const void *b)
+{
+    return type_compare(t)(t, a, b);
+}
 bool type_is_hashable(Oid oid);
 
 /*
  * Hashes the rows to out_hashes[row]; with `combine` mixes into what is there. Equal values (by the type's equality, also
  * numeric of different representation, scale, or int2/int4/int8, float4/float8) hash equal; NULL is hashed as its own value.
  */
-void type_hash(const ValueType *t, const Vector *v, const uint16_t *sel, uint32_t n, bool combine, uint64_t *out_hashes);
+void type_hash(const ValueType *t, const Vector *v, const uint16_t *sel, uint32_t n, bool combine,
+               uint64_t *out_hashes);
 
 /*
  * Appends the memcmp key of a value: for two values of the type memcmp order of keys = order of values, no key is a

@@ -19,22 +19,64 @@ typedef struct Unit {
 } Unit;
 
 static const Unit units[] = {
-    {"microsecond", PART_US, 1}, {"microsecon", PART_US, 1}, {"microseconds", PART_US, 1}, {"us", PART_US, 1},
-    {"usec", PART_US, 1}, {"usecs", PART_US, 1}, {"usecond", PART_US, 1}, {"useconds", PART_US, 1},
-    {"millisecond", PART_US, 1000}, {"milliseconds", PART_US, 1000}, {"ms", PART_US, 1000}, {"msec", PART_US, 1000},
-    {"msecs", PART_US, 1000}, {"msecond", PART_US, 1000}, {"mseconds", PART_US, 1000}, {"s", PART_US, US_PER_SEC},
-    {"sec", PART_US, US_PER_SEC}, {"secs", PART_US, US_PER_SEC}, {"second", PART_US, US_PER_SEC},
-    {"seconds", PART_US, US_PER_SEC}, {"m", PART_US, 60 * US_PER_SEC}, {"min", PART_US, 60 * US_PER_SEC},
-    {"mins", PART_US, 60 * US_PER_SEC}, {"minute", PART_US, 60 * US_PER_SEC}, {"minutes", PART_US, 60 * US_PER_SEC},
-    {"h", PART_US, 3600 * US_PER_SEC}, {"hr", PART_US, 3600 * US_PER_SEC}, {"hrs", PART_US, 3600 * US_PER_SEC},
-    {"hour", PART_US, 3600 * US_PER_SEC}, {"hours", PART_US, 3600 * US_PER_SEC}, {"d", PART_DAYS, 1},
-    {"day", PART_DAYS, 1}, {"days", PART_DAYS, 1}, {"w", PART_DAYS, 7}, {"week", PART_DAYS, 7}, {"weeks", PART_DAYS, 7},
-    {"mon", PART_MONTHS, 1}, {"mons", PART_MONTHS, 1}, {"month", PART_MONTHS, 1}, {"months", PART_MONTHS, 1},
-    {"qtr", PART_MONTHS, 3}, {"quarter", PART_MONTHS, 3}, {"y", PART_MONTHS, 12}, {"yr", PART_MONTHS, 12},
-    {"yrs", PART_MONTHS, 12}, {"year", PART_MONTHS, 12}, {"years", PART_MONTHS, 12}, {"dec", PART_MONTHS, 120},
-    {"decs", PART_MONTHS, 120}, {"decade", PART_MONTHS, 120}, {"decades", PART_MONTHS, 120}, {"c", PART_MONTHS, 1200},
-    {"cent", PART_MONTHS, 1200}, {"century", PART_MONTHS, 1200}, {"centuries", PART_MONTHS, 1200},
-    {"mil", PART_MONTHS, 12000}, {"mils", PART_MONTHS, 12000}, {"millennium", PART_MONTHS, 12000},
+    {"microsecond", PART_US, 1},
+    {"microsecon", PART_US, 1},
+    {"microseconds", PART_US, 1},
+    {"us", PART_US, 1},
+    {"usec", PART_US, 1},
+    {"usecs", PART_US, 1},
+    {"usecond", PART_US, 1},
+    {"useconds", PART_US, 1},
+    {"millisecond", PART_US, 1000},
+    {"milliseconds", PART_US, 1000},
+    {"ms", PART_US, 1000},
+    {"msec", PART_US, 1000},
+    {"msecs", PART_US, 1000},
+    {"msecond", PART_US, 1000},
+    {"mseconds", PART_US, 1000},
+    {"s", PART_US, US_PER_SEC},
+    {"sec", PART_US, US_PER_SEC},
+    {"secs", PART_US, US_PER_SEC},
+    {"second", PART_US, US_PER_SEC},
+    {"seconds", PART_US, US_PER_SEC},
+    {"m", PART_US, 60 * US_PER_SEC},
+    {"min", PART_US, 60 * US_PER_SEC},
+    {"mins", PART_US, 60 * US_PER_SEC},
+    {"minute", PART_US, 60 * US_PER_SEC},
+    {"minutes", PART_US, 60 * US_PER_SEC},
+    {"h", PART_US, 3600 * US_PER_SEC},
+    {"hr", PART_US, 3600 * US_PER_SEC},
+    {"hrs", PART_US, 3600 * US_PER_SEC},
+    {"hour", PART_US, 3600 * US_PER_SEC},
+    {"hours", PART_US, 3600 * US_PER_SEC},
+    {"d", PART_DAYS, 1},
+    {"day", PART_DAYS, 1},
+    {"days", PART_DAYS, 1},
+    {"w", PART_DAYS, 7},
+    {"week", PART_DAYS, 7},
+    {"weeks", PART_DAYS, 7},
+    {"mon", PART_MONTHS, 1},
+    {"mons", PART_MONTHS, 1},
+    {"month", PART_MONTHS, 1},
+    {"months", PART_MONTHS, 1},
+    {"qtr", PART_MONTHS, 3},
+    {"quarter", PART_MONTHS, 3},
+    {"y", PART_MONTHS, 12},
+    {"yr", PART_MONTHS, 12},
+    {"yrs", PART_MONTHS, 12},
+    {"year", PART_MONTHS, 12},
+    {"years", PART_MONTHS, 12},
+    {"dec", PART_MONTHS, 120},
+    {"decs", PART_MONTHS, 120},
+    {"decade", PART_MONTHS, 120},
+    {"decades", PART_MONTHS, 120},
+    {"c", PART_MONTHS, 1200},
+    {"cent", PART_MONTHS, 1200},
+    {"century", PART_MONTHS, 1200},
+    {"centuries", PART_MONTHS, 1200},
+    {"mil", PART_MONTHS, 12000},
+    {"mils", PART_MONTHS, 12000},
+    {"millennium", PART_MONTHS, 12000},
     {"millennia", PART_MONTHS, 12000},
 };
 
@@ -46,12 +88,18 @@ typedef struct IntervalParser {
     Int128 months;
     bool any;
     bool overflow;
-    Unit bare; /* what a number without unit counts */
+    Unit bare;         /* what a number without unit counts */
     bool all_negative; /* SQL standard: a leading minus applies to every field */
 } IntervalParser;
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_alpha(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_alpha(char c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
 
 static void skip_blanks(IntervalParser *s)
 {
@@ -149,7 +197,7 @@ static bool take_time(IntervalParser *s, int64_t first, int sign)
     if (part[1] > 59 || part[2] > 60) {
         s->overflow = true;
     }
-    Int128 us = ((Int128)part[0] * 3600 + part[1] * 60 + part[2]) * US_PER_SEC + (int64_t)rint(fraction * 1e6);
+    Int128 us = ((Int128)part[0] * 3600 + (Int128)part[1] * 60 + part[2]) * US_PER_SEC + (int64_t)rint(fraction * 1e6);
     s->us += sign * us;
     s->any = true;
     return true;
@@ -237,8 +285,10 @@ static bool parse_fields(IntervalParser *s, bool *out_ago)
 /* P[nY][nM][nW][nD][T[nH][nM][nS]], each number signed and with a fraction. */
 static bool parse_iso(IntervalParser *s)
 {
-    static const Unit date_units[] = {{"Y", PART_MONTHS, 12}, {"M", PART_MONTHS, 1}, {"W", PART_DAYS, 7}, {"D", PART_DAYS, 1}};
-    static const Unit time_units[] = {{"H", PART_US, 3600 * US_PER_SEC}, {"M", PART_US, 60 * US_PER_SEC}, {"S", PART_US, US_PER_SEC}};
+    static const Unit date_units[] = {
+        {"Y", PART_MONTHS, 12}, {"M", PART_MONTHS, 1}, {"W", PART_DAYS, 7}, {"D", PART_DAYS, 1}};
+    static const Unit time_units[] = {
+        {"H", PART_US, 3600 * US_PER_SEC}, {"M", PART_US, 60 * US_PER_SEC}, {"S", PART_US, US_PER_SEC}};
     bool time = false;
     s->p++;
     while (s->p < s->end) {
@@ -328,7 +378,10 @@ Status interval_parse(FnCtx *fx, Str text, int32_t typmod, Interval *out)
     return interval_apply_typmod(err, out, typmod);
 }
 
-static int64_t cut_us(int64_t us, int64_t unit) { return us / unit * unit; }
+static int64_t cut_us(int64_t us, int64_t unit)
+{
+    return us / unit * unit;
+}
 
 Status interval_apply_typmod(Error *err, Interval *v, int32_t typmod)
 {
@@ -363,8 +416,12 @@ typedef struct Parts {
 
 static Parts split(const Interval *v)
 {
-    return (Parts){v->months / 12, v->months % 12, v->days, v->time_us / (3600 * US_PER_SEC),
-                   (int)(v->time_us / (60 * US_PER_SEC) % 60), (int)(v->time_us / US_PER_SEC % 60),
+    return (Parts){v->months / 12,
+                   v->months % 12,
+                   v->days,
+                   v->time_us / (3600 * US_PER_SEC),
+                   (int)(v->time_us / (60 * US_PER_SEC) % 60),
+                   (int)(v->time_us / US_PER_SEC % 60),
                    (int)(v->time_us % US_PER_SEC)};
 }
 
@@ -406,7 +463,10 @@ static void postgres_text(const Parts *p, bool time_negative, StrBuf *sb)
     put_part(p->months, "mon", &zero, &before, sb);
     put_part(p->days, "day", &zero, &before, sb);
     if (zero || p->hours != 0 || p->minutes != 0 || p->seconds != 0 || p->us != 0) {
-        strbuf_printf(sb, "%s%s%02lld:%02d:%02d", zero ? "" : " ", time_negative ? "-" : before ? "+" : "",
+        strbuf_printf(sb, "%s%s%02lld:%02d:%02d", zero ? "" : " ",
+                      time_negative ? "-"
+                      : before      ? "+"
+                                    : "",
                       llabs(p->hours), abs(p->minutes), abs(p->seconds));
         put_fraction(p->us, sb);
     }
@@ -483,10 +543,10 @@ static void iso_text(const Parts *p, StrBuf *sb)
 
 static void standard_text(const Parts *p, StrBuf *sb)
 {
-    bool negative = p->years < 0 || p->months < 0 || p->days < 0 || p->hours < 0 || p->minutes < 0 || p->seconds < 0 ||
-                    p->us < 0;
-    bool positive = p->years > 0 || p->months > 0 || p->days > 0 || p->hours > 0 || p->minutes > 0 || p->seconds > 0 ||
-                    p->us > 0;
+    bool negative =
+        p->years < 0 || p->months < 0 || p->days < 0 || p->hours < 0 || p->minutes < 0 || p->seconds < 0 || p->us < 0;
+    bool positive =
+        p->years > 0 || p->months > 0 || p->days > 0 || p->hours > 0 || p->minutes > 0 || p->seconds > 0 || p->us > 0;
     bool month_part = p->years != 0 || p->months != 0;
     bool time_part = p->hours != 0 || p->minutes != 0 || p->seconds != 0 || p->us != 0;
     bool day_part = p->days != 0;

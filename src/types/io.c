@@ -34,8 +34,7 @@ static Status bool_in(FnCtx *fx, Str text, uint8_t *out)
     Str s = trim_space(text);
     if (is_prefix(s, "true", 1) || is_prefix(s, "yes", 1) || is_prefix(s, "on", 2) || str_eq(s, STR_LIT("1"))) {
         *out = 1;
-    } else if (is_prefix(s, "false", 1) || is_prefix(s, "no", 1) || is_prefix(s, "off", 2) ||
-               str_eq(s, STR_LIT("0"))) {
+    } else if (is_prefix(s, "false", 1) || is_prefix(s, "no", 1) || is_prefix(s, "off", 2) || str_eq(s, STR_LIT("0"))) {
         *out = 0;
     } else {
         return bad_input(fx->cx->err, "boolean", text);
@@ -77,7 +76,10 @@ static Status bytea_hex(FnCtx *fx, Str text, char *bytes, size_t *out_len)
     return ST_OK;
 }
 
-static bool octal(char c, char max) { return c >= '0' && c <= max; }
+static bool octal(char c, char max)
+{
+    return c >= '0' && c <= max;
+}
 
 static Status bytea_escaped(FnCtx *fx, Str text, char *bytes, size_t *out_len)
 {
@@ -196,7 +198,10 @@ static uint64_t loose_unsigned(Str text)
     return strtoull(buf, NULL, 0);
 }
 
-static bool is_reg(Oid oid) { return type_is_unsigned_i32(oid) && oid != OID_OID && oid != OID_XID && oid != OID_CID; }
+static bool is_reg(Oid oid)
+{
+    return type_is_unsigned_i32(oid) && oid != OID_OID && oid != OID_XID && oid != OID_CID;
+}
 
 static Status reg_in(FnCtx *fx, const ValueType *t, Str text, uint32_t *out)
 {
@@ -204,8 +209,11 @@ static Status reg_in(FnCtx *fx, const ValueType *t, Str text, uint32_t *out)
         *out = 0;
         return ST_OK;
     }
-    if (text.len > 0 && text.p[0] >= '0' && text.p[0] <= '9' &&
-        strspn(text.p, "0123456789") >= text.len) {
+    size_t digits = 0;
+    while (digits < text.len && text.p[digits] >= '0' && text.p[digits] <= '9') {
+        digits++;
+    }
+    if (digits > 0 && digits == text.len) {
         return oid_parse(fx, text, out);
     }
     const NameHooks *names = fx->facts->names;
@@ -400,7 +408,8 @@ static Status unsupported(FnCtx *fx, const ValueType *t, const char *what)
 
 static Status cannot_accept(FnCtx *fx, const ValueType *t)
 {
-    return err_set(fx->cx->err, ST_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s", type_by_oid(t->oid)->name);
+    return err_set(fx->cx->err, ST_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s",
+                   type_by_oid(t->oid)->name);
 }
 
 static Status int_in(FnCtx *fx, const ValueType *t, Str text, void *out)
@@ -497,9 +506,7 @@ Status type_out(FnCtx *fx, const ValueType *t, const void *v, StrBuf *sb)
     case OID_UNKNOWN:
     case OID_REFCURSOR:
     case OID_ACLITEM:
-    case OID_PG_NODE_TREE:
-        strbuf_append(sb, strview_ptr(v), ((const StrView *)v)->len);
-        return ST_OK;
+    case OID_PG_NODE_TREE: strbuf_append(sb, strview_ptr(v), ((const StrView *)v)->len); return ST_OK;
     case OID_BYTEA: return bytea_out(fx, t, v, sb);
     case OID_OID:
     case OID_XID:
@@ -569,8 +576,7 @@ Status type_recv(FnCtx *fx, const ValueType *t, Str bytes, Arena *heap, void *ou
     case OID_CSTRING:
     case OID_UNKNOWN:
     case OID_REFCURSOR: return text_in(fx, t, bytes, heap, out);
-    case OID_BYTEA:
-        return heap_str(heap, bytes.p, bytes.len, out) ? ST_OK : ctx_nomem(fx->cx, bytes.len);
+    case OID_BYTEA: return heap_str(heap, bytes.p, bytes.len, out) ? ST_OK : ctx_nomem(fx->cx, bytes.len);
     case OID_TID: return tid_recv(fx, bytes, out);
     case OID_DATE:
     case OID_TIME:

@@ -7,7 +7,6 @@ extern const KernelList arith_kernel_list, float_kernel_list, num_kernel_list, c
     array_kernel_list, datetime_kernel_list, like_kernel_list, regex_kernel_list;
 
 const KernelList *const kernel_lists[] = {
-    &arith_kernel_list, &float_kernel_list, &num_kernel_list, &compare_kernel_list, &text_kernel_list,
-    &array_kernel_list, &datetime_kernel_list,
-    &like_kernel_list,  &regex_kernel_list, NULL,
+    &arith_kernel_list, &float_kernel_list,    &num_kernel_list,  &compare_kernel_list, &text_kernel_list,
+    &array_kernel_list, &datetime_kernel_list, &like_kernel_list, &regex_kernel_list,   NULL,
 };

@@ -71,20 +71,21 @@ extern const KernelList *const kernel_lists[]; /* NULL-terminated: all files' li
 #define KERNEL2(name, TA, TB, TR, ...)                                                                                 \
     KERNEL_FN(name)                                                                                                    \
     {                                                                                                                  \
-        KERNEL_ARG(TA, 0, a) KERNEL_ARG(TB, 1, b)                                                                      \
-        KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) __VA_ARGS__)                                               \
+        KERNEL_ARG(TA, 0, a) KERNEL_ARG(TB, 1, b) KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) __VA_ARGS__)     \
     }
 #define KERNEL3(name, TA, TB, TC, TR, ...)                                                                             \
     KERNEL_FN(name)                                                                                                    \
     {                                                                                                                  \
-        KERNEL_ARG(TA, 0, a) KERNEL_ARG(TB, 1, b) KERNEL_ARG(TC, 2, c)                                                 \
-        KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) KERNEL_GET(TC, c) __VA_ARGS__)                             \
+        KERNEL_ARG(TA, 0, a)                                                                                           \
+        KERNEL_ARG(TB, 1, b) KERNEL_ARG(TC, 2, c)                                                                      \
+            KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) KERNEL_GET(TC, c) __VA_ARGS__)                         \
     }
 #define KERNEL4(name, TA, TB, TC, TD, TR, ...)                                                                         \
     KERNEL_FN(name)                                                                                                    \
     {                                                                                                                  \
-        KERNEL_ARG(TA, 0, a) KERNEL_ARG(TB, 1, b) KERNEL_ARG(TC, 2, c) KERNEL_ARG(TD, 3, d)                            \
-        KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) KERNEL_GET(TC, c) KERNEL_GET(TD, d) __VA_ARGS__)           \
+        KERNEL_ARG(TA, 0, a)                                                                                           \
+        KERNEL_ARG(TB, 1, b) KERNEL_ARG(TC, 2, c) KERNEL_ARG(TD, 3, d)                                                 \
+            KERNEL_LOOP(TR, KERNEL_GET(TA, a) KERNEL_GET(TB, b) KERNEL_GET(TC, c) KERNEL_GET(TD, d) __VA_ARGS__)       \
     }
 
 /* What a KERNEL_SITE kernel keeps in *fx->site starts with this. */

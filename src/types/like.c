@@ -11,7 +11,10 @@
 
 typedef enum Match { MATCH_NO, MATCH_YES, MATCH_BAD_ESCAPE } Match;
 
-static inline char fold(char c, bool nocase) { return nocase && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
+static inline char fold(char c, bool nocase)
+{
+    return nocase && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
 
 static Match like(Str t, Str p, bool utf8, bool nocase)
 {
@@ -69,12 +72,30 @@ static Status like_rows(FnCtx *fx, const Vector *const *args, const uint16_t *se
     return ST_OK;
 }
 
-KERNEL_FN(k_like) { return like_rows(fx, args, sel, n, out, true, false, false); }
-KERNEL_FN(k_nlike) { return like_rows(fx, args, sel, n, out, true, false, true); }
-KERNEL_FN(k_ilike) { return like_rows(fx, args, sel, n, out, true, true, false); }
-KERNEL_FN(k_nilike) { return like_rows(fx, args, sel, n, out, true, true, true); }
-KERNEL_FN(k_bytealike) { return like_rows(fx, args, sel, n, out, false, false, false); }
-KERNEL_FN(k_byteanlike) { return like_rows(fx, args, sel, n, out, false, false, true); }
+KERNEL_FN(k_like)
+{
+    return like_rows(fx, args, sel, n, out, true, false, false);
+}
+KERNEL_FN(k_nlike)
+{
+    return like_rows(fx, args, sel, n, out, true, false, true);
+}
+KERNEL_FN(k_ilike)
+{
+    return like_rows(fx, args, sel, n, out, true, true, false);
+}
+KERNEL_FN(k_nilike)
+{
+    return like_rows(fx, args, sel, n, out, true, true, true);
+}
+KERNEL_FN(k_bytealike)
+{
+    return like_rows(fx, args, sel, n, out, false, false, false);
+}
+KERNEL_FN(k_byteanlike)
+{
+    return like_rows(fx, args, sel, n, out, false, false, true);
+}
 
 /* Rewrites a pattern from the given escape character to backslash. */
 static Status like_escape(FnCtx *fx, Arena *heap, Str p, Str escape, StrView *out)
@@ -110,7 +131,10 @@ static Status like_escape(FnCtx *fx, Arena *heap, Str p, Str escape, StrView *ou
 }
 KERNEL2(k_like_escape, StrView, StrView, StrView, FAIL_IF(like_escape(fx, &out->heap, STR(a), STR(b), &r));)
 
-#define K(src, kernel) {src, kernel, 0, NULL}
+#define K(src, kernel)                                                                                                 \
+    {                                                                                                                  \
+        src, kernel, 0, NULL                                                                                           \
+    }
 /* clang-format off */
 KERNEL_LIST(like_kernel_list,
     K("textlike", k_like), K("textnlike", k_nlike), K("bpcharlike", k_like), K("bpcharnlike", k_nlike),

@@ -15,7 +15,10 @@ static uint32_t limb_at(const Num *v, int32_t weight)
     return i >= 0 && i < (int32_t)v->n ? v->limbs[i] : 0;
 }
 
-static int32_t low_weight(const Num *v) { return v->weight - (int32_t)v->n + 1; }
+static int32_t low_weight(const Num *v)
+{
+    return v->weight - (int32_t)v->n + 1;
+}
 
 /* |x| + |y| (sign 1) or |x| - |y| (sign -1, |x| >= |y|). Kind and dscale are the caller's. */
 static Status add_magnitudes(Ctx *cx, Arena *a, const Num *x, const Num *y, int sign, Num *out)
@@ -481,8 +484,14 @@ static Status to_integer(Ctx *cx, Arena *a, const Num *x, NumKind outward, Num *
     return ST_OK;
 }
 
-Status num_ceil(Ctx *cx, Arena *a, const Num *x, Num *out) { return to_integer(cx, a, x, NUM_POS, out); }
-Status num_floor(Ctx *cx, Arena *a, const Num *x, Num *out) { return to_integer(cx, a, x, NUM_NEG, out); }
+Status num_ceil(Ctx *cx, Arena *a, const Num *x, Num *out)
+{
+    return to_integer(cx, a, x, NUM_POS, out);
+}
+Status num_floor(Ctx *cx, Arena *a, const Num *x, Num *out)
+{
+    return to_integer(cx, a, x, NUM_NEG, out);
+}
 
 Status num_field_overflow(Error *err, int precision, int scale, bool infinite)
 {

@@ -47,7 +47,10 @@ ValueType num_literal_type(Str text)
     return num_form(before + after, after);
 }
 
-static bool is_fixed(const ValueType *t) { return t->precision != 0; }
+static bool is_fixed(const ValueType *t)
+{
+    return t->precision != 0;
+}
 
 Status num_load(Ctx *cx, Arena *a, const ValueType *t, const void *value, Num *out)
 {
@@ -149,23 +152,22 @@ KERNEL_FN(k_num_typmod)
 }
 
 /* The int64 case, with growing or shrinking scale: aux[0] is the factor, aux[1] the divisor. */
-KERNEL1(k_num_typmod_i64, int64_t, int64_t,
-        const int64_t factor = fx->call->aux[0];
-        const int64_t divisor = fx->call->aux[1];
-        const int64_t limit = (int64_t)pow10_i128[fx->call->result.precision];
-        if (a == NUM_NAN_I64) { r = a; } else {
-            bool over = false;
-            if (divisor > 1) {
-                int64_t half = divisor / 2;
-                r = (a >= 0 ? a + half : a - half) / divisor;
-            } else {
-                over = __builtin_mul_overflow(a, factor, &r);
-            }
-            if (over || r >= limit || r <= -limit) {
-                return fn_fail(fx, row, num_field_overflow(fx->cx->err, fx->call->result.precision,
-                                                           fx->call->result.scale, false));
-            }
-        })
+KERNEL1(
+    k_num_typmod_i64, int64_t, int64_t, const int64_t factor = fx->call->aux[0];
+    const int64_t divisor = fx->call->aux[1]; const int64_t limit = (int64_t)pow10_i128[fx->call->result.precision];
+    if (a == NUM_NAN_I64) { r = a; } else {
+        bool over = false;
+        if (divisor > 1) {
+            int64_t half = divisor / 2;
+            r = (a >= 0 ? a + half : a - half) / divisor;
+        } else {
+            over = __builtin_mul_overflow(a, factor, &r);
+        }
+        if (over || r >= limit || r <= -limit) {
+            return fn_fail(fx, row,
+                           num_field_overflow(fx->cx->err, fx->call->result.precision, fx->call->result.scale, false));
+        }
+    })
 
 Status num_typmod_convert(const ValueType *from, const ValueType *to, Error *err, FnCall *out_call)
 {
@@ -196,12 +198,30 @@ static inline Int128 nan_or_i128(Int128 a, Int128 b, Int128 r)
 }
 
 /* Wrapping operations: garbage under null bits may overflow, real values cannot. */
-static inline int64_t wrap_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
-static inline int64_t wrap_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
-static inline int64_t wrap_mul(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
-static inline Int128 wrap_add128(Int128 a, Int128 b) { return (Int128)((UInt128)a + (UInt128)b); }
-static inline Int128 wrap_sub128(Int128 a, Int128 b) { return (Int128)((UInt128)a - (UInt128)b); }
-static inline Int128 wrap_mul128(Int128 a, Int128 b) { return (Int128)((UInt128)a * (UInt128)b); }
+static inline int64_t wrap_add(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+static inline int64_t wrap_sub(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+static inline int64_t wrap_mul(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+static inline Int128 wrap_add128(Int128 a, Int128 b)
+{
+    return (Int128)((UInt128)a + (UInt128)b);
+}
+static inline Int128 wrap_sub128(Int128 a, Int128 b)
+{
+    return (Int128)((UInt128)a - (UInt128)b);
+}
+static inline Int128 wrap_mul128(Int128 a, Int128 b)
+{
+    return (Int128)((UInt128)a * (UInt128)b);
+}
 
 /* flat/flat, flat/constant and constant/flat loops without masks, so that the compiler vectorizes them. */
 #define FIXED_KERNEL(name, T, TR, op, nan_of)                                                                          \
@@ -231,7 +251,10 @@ static inline Int128 wrap_mul128(Int128 a, Int128 b) { return (Int128)((UInt128)
         return ST_OK;                                                                                                  \
     }
 
-static inline Int128 mul_wide(int64_t a, int64_t b) { return (Int128)a * b; }
+static inline Int128 mul_wide(int64_t a, int64_t b)
+{
+    return (Int128)a * b;
+}
 static inline Int128 nan_or_wide(int64_t a, int64_t b, Int128 r)
 {
     return ((a == NUM_NAN_I64) | (b == NUM_NAN_I64)) ? NUM_NAN_I128 : r;
@@ -253,7 +276,10 @@ static void want(FnCall *call, FnKernel *kernel, ValueType arg, ValueType result
     call->flags |= KERNEL_TOTAL;
 }
 
-static int max_int(int x, int y) { return x > y ? x : y; }
+static int max_int(int x, int y)
+{
+    return x > y ? x : y;
+}
 
 static Status resolve_sum(FnCall *call, FnKernel *narrow, FnKernel *wide)
 {
@@ -378,9 +404,15 @@ static Status binary_rows(FnCtx *fx, const Vector *const *args, const uint16_t *
 }
 
 #define VAR_UNARY(name, op)                                                                                            \
-    KERNEL_FN(name) { return unary_rows(fx, args, sel, n, out, op); }
+    KERNEL_FN(name)                                                                                                    \
+    {                                                                                                                  \
+        return unary_rows(fx, args, sel, n, out, op);                                                                  \
+    }
 #define VAR_BINARY(name, op)                                                                                           \
-    KERNEL_FN(name) { return binary_rows(fx, args, sel, n, out, op); }
+    KERNEL_FN(name)                                                                                                    \
+    {                                                                                                                  \
+        return binary_rows(fx, args, sel, n, out, op);                                                                 \
+    }
 
 static Status num_neg(Ctx *cx, Arena *a, const Num *x, Num *out)
 {
@@ -405,7 +437,10 @@ static Status num_abs(Ctx *cx, Arena *a, const Num *x, Num *out)
     return num_sign(x) < 0 ? num_neg(cx, a, x, out) : num_copy(cx, a, x, out);
 }
 
-static Status small_int(Ctx *cx, Arena *a, int v, Num *out) { return num_from_i128(cx, a, v, 0, out); }
+static Status small_int(Ctx *cx, Arena *a, int v, Num *out)
+{
+    return num_from_i128(cx, a, v, 0, out);
+}
 
 static Status num_sign_of(Ctx *cx, Arena *a, const Num *x, Num *out)
 {
@@ -447,8 +482,14 @@ static Status num_smaller(Ctx *cx, Arena *a, const Num *x, const Num *y, Num *ou
 {
     return num_copy(cx, a, num_cmp(x, y) < 0 ? x : y, out);
 }
-static Status num_round0(Ctx *cx, Arena *a, const Num *x, Num *out) { return num_round(cx, a, x, 0, out); }
-static Status num_trunc0(Ctx *cx, Arena *a, const Num *x, Num *out) { return num_trunc(cx, a, x, 0, out); }
+static Status num_round0(Ctx *cx, Arena *a, const Num *x, Num *out)
+{
+    return num_round(cx, a, x, 0, out);
+}
+static Status num_trunc0(Ctx *cx, Arena *a, const Num *x, Num *out)
+{
+    return num_trunc(cx, a, x, 0, out);
+}
 
 VAR_BINARY(k_add, num_add)
 VAR_BINARY(k_sub, num_sub)
@@ -498,8 +539,14 @@ static Status round_rows(FnCtx *fx, const Vector *const *args, const uint16_t *s
     return ST_OK;
 }
 
-KERNEL_FN(k_round) { return round_rows(fx, args, sel, n, out, num_round); }
-KERNEL_FN(k_trunc) { return round_rows(fx, args, sel, n, out, num_trunc); }
+KERNEL_FN(k_round)
+{
+    return round_rows(fx, args, sel, n, out, num_round);
+}
+KERNEL_FN(k_trunc)
+{
+    return round_rows(fx, args, sel, n, out, num_trunc);
+}
 
 static Status apply_typmod_op(Ctx *cx, Arena *a, const Num *x, int32_t typmod, Num *out)
 {
@@ -528,19 +575,18 @@ KERNEL_FN(k_numeric_typmod)
         Num x;                                                                                                         \
         TR r;                                                                                                          \
         FAIL_IF(num_load(fx->cx, fx->arena, &fx->call->args[0], vec_at(args[0], row), &x));                            \
-        __VA_ARGS__                                                                                                    \
-        ((TR *)out->data)[row] = r;                                                                                    \
+        __VA_ARGS__((TR *)out->data)[row] = r;                                                                         \
         arena_rewind(fx->arena, mark);                                                                                 \
     }                                                                                                                  \
     return ST_OK;
 
 KERNEL_FN(k_scale)
 {
-    NUM_ROWS(int32_t, if (num_is_special(&x)) { NULL_RESULT } r = x.dscale;)
+    NUM_ROWS(int32_t, if (num_is_special(&x)){NULL_RESULT} r = x.dscale;)
 }
 KERNEL_FN(k_min_scale)
 {
-    NUM_ROWS(int32_t, if (num_is_special(&x)) { NULL_RESULT } r = num_min_scale(&x);)
+    NUM_ROWS(int32_t, if (num_is_special(&x)){NULL_RESULT} r = num_min_scale(&x);)
 }
 
 /* ---- casts ---- */
@@ -582,9 +628,10 @@ static Status float_range(FnCtx *fx, const Num *x, const char *type)
 
 KERNEL_FN(k_to_float8)
 {
-    NUM_ROWS(double, r = num_to_f64(fx->cx, fx->arena, &x); if (!num_is_special(&x) && (isinf(r) || (r == 0 && x.n != 0))) {
-        return fn_fail(fx, row, float_range(fx, &x, "double precision"));
-    })
+    NUM_ROWS(
+        double, r = num_to_f64(fx->cx, fx->arena, &x); if (!num_is_special(&x) && (isinf(r) || (r == 0 && x.n != 0))) {
+            return fn_fail(fx, row, float_range(fx, &x, "double precision"));
+        })
 }
 
 /* Through the decimal text, not through double: one rounding. */
@@ -612,9 +659,10 @@ static float num_to_f32(FnCtx *fx, const Num *x)
 
 KERNEL_FN(k_to_float4)
 {
-    NUM_ROWS(float, r = num_to_f32(fx, &x); if (!num_is_special(&x) && (isinf(r) || (r == 0 && x.n != 0))) {
-        return fn_fail(fx, row, float_range(fx, &x, "real"));
-    })
+    NUM_ROWS(
+        float, r = num_to_f32(fx, &x); if (!num_is_special(&x) && (isinf(r) || (r == 0 && x.n != 0))) {
+            return fn_fail(fx, row, float_range(fx, &x, "real"));
+        })
 }
 
 KERNEL1(k_int2_i64, int16_t, int64_t, r = a;)
@@ -725,16 +773,21 @@ KERNEL_FN(k_width_bucket)
 {
     NUM_ROWS(int32_t, Num low; Num high;
              FAIL_IF(num_load(fx->cx, fx->arena, &fx->call->args[1], vec_at(args[1], row), &low));
-             FAIL_IF(num_load(fx->cx, fx->arena, &fx->call->args[2], vec_at(args[2], row), &high));
-             r = 0;
+             FAIL_IF(num_load(fx->cx, fx->arena, &fx->call->args[2], vec_at(args[2], row), &high)); r = 0;
              FAIL_IF(width_bucket(fx, &x, &low, &high, *(const int32_t *)vec_at(args[3], row), &r));)
 }
 
 /* ---- comparison ---- */
 
 /* NaN is the smallest integer but the largest number: one less, wrapping, puts it there. */
-static inline int64_t order_i64(int64_t v) { return (int64_t)((uint64_t)v - 1); }
-static inline Int128 order_i128(Int128 v) { return (Int128)((UInt128)v - 1); }
+static inline int64_t order_i64(int64_t v)
+{
+    return (int64_t)((uint64_t)v - 1);
+}
+static inline Int128 order_i128(Int128 v)
+{
+    return (Int128)((UInt128)v - 1);
+}
 
 #define FIXED_COMPARE(name, T, order, op)                                                                              \
     KERNEL_FN(name)                                                                                                    \
@@ -758,8 +811,7 @@ static inline Int128 order_i128(Int128 v) { return (Int128)((UInt128)v - 1); }
         }                                                                                                              \
         return ST_OK;                                                                                                  \
     }
-#define VAR_COMPARE(name, op)                                                                                          \
-    KERNEL2(name, StrView, StrView, uint8_t, r = num_view_cmp(&a, &b) op 0;)
+#define VAR_COMPARE(name, op) KERNEL2(name, StrView, StrView, uint8_t, r = num_view_cmp(&a, &b) op 0;)
 
 /* Wants both arguments in the smallest common form. */
 static Status resolve_compare(FnCall *call, FnKernel *narrow, FnKernel *wide)

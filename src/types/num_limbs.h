@@ -23,13 +23,22 @@ STATUS num_to_digits(Ctx *cx, Arena *a, const Num *v, char **out_digits, size_t 
 
 int num_cmp_magnitude(const Num *x, const Num *y);
 
-static inline Num num_special(NumKind kind) { return (Num){.kind = kind}; }
-static inline Num num_zero(int dscale) { return (Num){.kind = NUM_POS, .dscale = dscale}; }
+static inline Num num_special(NumKind kind)
+{
+    return (Num){.kind = kind};
+}
+static inline Num num_zero(int dscale)
+{
+    return (Num){.kind = NUM_POS, .dscale = dscale};
+}
 /* PostgreSQL's weight and leading digit in base 10000, on which its scale rules are built. */
 int32_t num_pg_weight(const Num *v);
 uint32_t num_pg_digit(const Num *v, int32_t i);
 /* floor(a / b), b > 0 */
-static inline int32_t floor_div(int32_t a, int32_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+static inline int32_t floor_div(int32_t a, int32_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
 
 extern const uint32_t num_pow10_u32[10];
 

@@ -19,8 +19,14 @@
 
 enum { GUARD_DIGITS = 12, RETRIES = 3 };
 
-static int max_int(int x, int y) { return x > y ? x : y; }
-static int min_int(int x, int y) { return x < y ? x : y; }
+static int max_int(int x, int y)
+{
+    return x > y ? x : y;
+}
+static int min_int(int x, int y)
+{
+    return x < y ? x : y;
+}
 
 static int clamp_scale(int rscale, int dscale)
 {
@@ -51,7 +57,10 @@ static int op_exp(mpfr_t r, const mpfr_t x, const mpfr_t y)
     (void)y;
     return mpfr_exp(r, x, MPFR_RNDN);
 }
-static int op_pow(mpfr_t r, const mpfr_t x, const mpfr_t y) { return mpfr_pow(r, x, y, MPFR_RNDN); }
+static int op_pow(mpfr_t r, const mpfr_t x, const mpfr_t y)
+{
+    return mpfr_pow(r, x, y, MPFR_RNDN);
+}
 /* log of y in base x */
 static int op_log(mpfr_t r, const mpfr_t x, const mpfr_t y)
 {
@@ -245,8 +254,7 @@ Status num_sqrt(Ctx *cx, Arena *a, const Num *x, Num *out)
         return ST_OK;
     }
     if (num_sign(x) < 0) {
-        return err_set(cx->err, ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
-                       "cannot take square root of a negative number");
+        return err_set(cx->err, ST_INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number");
     }
     int32_t weight = num_pg_weight(x);
     int result_dweight = weight * 4 / 2 + 1; /* C's truncation, as PostgreSQL has it */
@@ -362,10 +370,16 @@ Status num_exp(Ctx *cx, Arena *a, const Num *x, Num *out)
     return compute1(cx, a, op_exp, x, NULL, rscale, max_int((int)(value * LOG10_E) + 2, 0) + rscale, out);
 }
 
-static bool is_integer(const Num *x) { return num_min_scale(x) == 0; }
+static bool is_integer(const Num *x)
+{
+    return num_min_scale(x) == 0;
+}
 
 /* Last decimal digit of an integer is odd. */
-static bool is_odd(const Num *x) { return x->n != 0 && x->weight == (int32_t)x->n - 1 && x->limbs[x->n - 1] % 2 == 1; }
+static bool is_odd(const Num *x)
+{
+    return x->n != 0 && x->weight == (int32_t)x->n - 1 && x->limbs[x->n - 1] % 2 == 1;
+}
 
 /* Rounded copy for the cases that need no computing. */
 static Status power_small(Ctx *cx, Arena *a, const Num *x, int exponent, int rscale, Num *out)
@@ -382,9 +396,7 @@ static Status power_small(Ctx *cx, Arena *a, const Num *x, int exponent, int rsc
     case 0: *out = r; return ST_OK;
     case 1: return num_round(cx, a, x, rscale, out);
     case -1: return num_div_scale(cx, a, &r, x, rscale, true, out);
-    default:
-        st = num_mul(cx, a, x, x, &product);
-        return st != ST_OK ? st : num_round(cx, a, &product, rscale, out);
+    default: st = num_mul(cx, a, x, x, &product); return st != ST_OK ? st : num_round(cx, a, &product, rscale, out);
     }
 }
 

@@ -17,12 +17,11 @@ const uint32_t num_pow10_u32[10] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10
 #define E27 (E18 * E9)
 #define E36 (E27 * E9)
 const Int128 pow10_i128[39] = {
-    1,          10,          100,          1000,          10000,          100000,          1000000,
-    10000000,   100000000,   E9,           E9 * 10,       E9 * 100,       E9 * 1000,       E9 * 10000,
-    E9 * 100000, E9 * 1000000, E9 * 10000000, E9 * 100000000, E18,        E18 * 10,        E18 * 100,
-    E18 * 1000, E18 * 10000, E18 * 100000, E18 * 1000000, E18 * 10000000, E18 * 100000000, E27,
-    E27 * 10,   E27 * 100,   E27 * 1000,   E27 * 10000,   E27 * 100000,   E27 * 1000000,   E27 * 10000000,
-    E27 * 100000000, E36,    E36 * 10,     E36 * 100,
+    1,   10,       100,       1000,       10000,       100000,       1000000,       10000000,       100000000,
+    E9,  E9 * 10,  E9 * 100,  E9 * 1000,  E9 * 10000,  E9 * 100000,  E9 * 1000000,  E9 * 10000000,  E9 * 100000000,
+    E18, E18 * 10, E18 * 100, E18 * 1000, E18 * 10000, E18 * 100000, E18 * 1000000, E18 * 10000000, E18 * 100000000,
+    E27, E27 * 10, E27 * 100, E27 * 1000, E27 * 10000, E27 * 100000, E27 * 1000000, E27 * 10000000, E27 * 100000000,
+    E36, E36 * 10, E36 * 100,
 };
 
 /* ---- limbs ---- */
@@ -74,7 +73,10 @@ Status num_check(Ctx *cx, const Num *v)
     return ST_OK;
 }
 
-int32_t num_pg_weight(const Num *v) { return v->n == 0 ? 0 : floor_div(num_dweight(v), 4); }
+int32_t num_pg_weight(const Num *v)
+{
+    return v->n == 0 ? 0 : floor_div(num_dweight(v), 4);
+}
 
 /* Decimal digit that counts 10^position. */
 static uint32_t digit_at(const Num *v, int32_t position)
@@ -219,7 +221,10 @@ Status num_to_view(Ctx *cx, Arena *heap, const Num *v, StrView *out)
 }
 
 /* Limb i of a view's bytes. */
-static uint32_t view_limb(const char *p, uint32_t i) { return load_u32(p + VIEW_HEAD + (size_t)i * 4); }
+static uint32_t view_limb(const char *p, uint32_t i)
+{
+    return load_u32(p + VIEW_HEAD + (size_t)i * 4);
+}
 
 int num_view_cmp(const StrView *a, const StrView *b)
 {
@@ -264,8 +269,14 @@ void num_peek(const StrView *v, Num *out, uint32_t *scratch, uint32_t scratch_li
 
 /* ---- text ---- */
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 
 static Status bad_syntax(Ctx *cx, Str text)
 {
@@ -277,8 +288,8 @@ static const struct NumWord {
     const char *word;
     NumKind kind;
 } num_words[] = {
-    {"NaN", NUM_NAN}, {"Infinity", NUM_INF},       {"+Infinity", NUM_INF},      {"-Infinity", NUM_NEG_INF},
-    {"inf", NUM_INF}, {"+inf", NUM_INF},           {"-inf", NUM_NEG_INF},
+    {"NaN", NUM_NAN}, {"Infinity", NUM_INF}, {"+Infinity", NUM_INF}, {"-Infinity", NUM_NEG_INF},
+    {"inf", NUM_INF}, {"+inf", NUM_INF},     {"-inf", NUM_NEG_INF},
 };
 
 static bool parse_word(Str s, Num *out)
@@ -591,7 +602,10 @@ int num_min_scale(const Num *x)
     return low < 0 ? -low : 0;
 }
 
-static uint64_t hash_special(NumKind kind) { return mix64(0x6e756d00u + (uint64_t)kind); }
+static uint64_t hash_special(NumKind kind)
+{
+    return mix64(0x6e756d00u + (uint64_t)kind);
+}
 
 /* Coefficient without trailing zeros and its power of ten: the same for every representation of a value. */
 static uint64_t hash_reduced(Int128 c, int32_t exponent)

@@ -28,10 +28,10 @@
 enum {
     NUM_BASE_DIGITS = 9,
     NUM_DSCALE_MAX = 16383,
-    NUM_WEIGHT_MAX = 131071,          /* decimal weight of the first digit, PostgreSQL's limit is 131072 digits */
-    NUM_RESULT_SCALE_MAX = 2000,      /* NUMERIC_MAX_RESULT_SCALE */
-    NUM_DISPLAY_SCALE_MAX = 1000,     /* NUMERIC_MAX_DISPLAY_SCALE = NUMERIC_MAX_PRECISION */
-    NUM_SIG_DIGITS_MIN = 16,          /* NUMERIC_MIN_SIG_DIGITS */
+    NUM_WEIGHT_MAX = 131071,      /* decimal weight of the first digit, PostgreSQL's limit is 131072 digits */
+    NUM_RESULT_SCALE_MAX = 2000,  /* NUMERIC_MAX_RESULT_SCALE */
+    NUM_DISPLAY_SCALE_MAX = 1000, /* NUMERIC_MAX_DISPLAY_SCALE = NUMERIC_MAX_PRECISION */
+    NUM_SIG_DIGITS_MIN = 16,      /* NUMERIC_MIN_SIG_DIGITS */
 };
 
 typedef enum NumKind { NUM_POS = 0, NUM_NEG = 1, NUM_NAN = 2, NUM_INF = 3, NUM_NEG_INF = 4 } NumKind;
@@ -45,18 +45,24 @@ typedef struct Num {
     uint32_t *limbs; /* most significant first; no leading or trailing zeros */
 } Num;
 
-static inline bool num_is_special(const Num *a) { return a->kind >= NUM_NAN; }
-static inline bool num_is_zero(const Num *a) { return a->kind <= NUM_NEG && a->n == 0; }
+static inline bool num_is_special(const Num *a)
+{
+    return a->kind >= NUM_NAN;
+}
+static inline bool num_is_zero(const Num *a)
+{
+    return a->kind <= NUM_NEG && a->n == 0;
+}
 
 /*
  * Conversions. Results live on the arena. ST_OUT_OF_MEMORY, ST_NUMERIC_VALUE_OUT_OF_RANGE ("value overflows numeric
  * format") and what the text says; all recorded in cx->err.
  */
-STATUS num_parse(Ctx *cx, Arena *a, Str text, Num *out);                 /* 22P02 with PostgreSQL's text */
-STATUS num_from_view(Ctx *cx, Arena *a, const StrView *v, Num *out);     /* copies limbs out of the view */
+STATUS num_parse(Ctx *cx, Arena *a, Str text, Num *out);             /* 22P02 with PostgreSQL's text */
+STATUS num_from_view(Ctx *cx, Arena *a, const StrView *v, Num *out); /* copies limbs out of the view */
 STATUS num_to_view(Ctx *cx, Arena *heap, const Num *v, StrView *out);
 STATUS num_from_i128(Ctx *cx, Arena *a, Int128 value, int scale, Num *out);
-STATUS num_from_f64(Ctx *cx, Arena *a, double v, int digits, Num *out);  /* 15 digits for float8, 6 for float4 */
+STATUS num_from_f64(Ctx *cx, Arena *a, double v, int digits, Num *out); /* 15 digits for float8, 6 for float4 */
 /* value * 10^scale exactly; false when it is special, has more fraction digits, or does not fit in 38 digits. */
 bool num_to_i128(const Num *v, int scale, Int128 *out);
 double num_to_f64(Ctx *cx, Arena *a, const Num *v);
@@ -95,9 +101,9 @@ STATUS num_floor(Ctx *cx, Arena *a, const Num *x, Num *out);
 
 int num_cmp(const Num *x, const Num *y); /* -Infinity < finite < Infinity < NaN = NaN */
 int num_sign(const Num *x);
-int num_min_scale(const Num *x);       /* digits after the point that are not trailing zeros */
-int32_t num_dweight(const Num *x);     /* decimal weight of the first digit: 0 for 1..9; 0 for zero */
-uint64_t num_hash(const Num *x);       /* of the value: display scale does not matter */
+int num_min_scale(const Num *x);   /* digits after the point that are not trailing zeros */
+int32_t num_dweight(const Num *x); /* decimal weight of the first digit: 0 for 1..9; 0 for zero */
+uint64_t num_hash(const Num *x);   /* of the value: display scale does not matter */
 uint64_t num_hash_i128(Int128 coefficient, int scale);
 void num_key(const Num *x, StrBuf *out);
 void num_key_i128(Int128 coefficient, int scale, bool is_nan, StrBuf *out);

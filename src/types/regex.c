@@ -111,7 +111,8 @@ static void translate(Str from, StrBuf *to, int *out_greedy)
             }
             in_class = true;
             continue;
-        } else if (*out_greedy == 0 && (c == '*' || c == '+' || (c == '?' && i > 0 && from.p[i - 1] != '(') || c == '}')) {
+        } else if (*out_greedy == 0 &&
+                   (c == '*' || c == '+' || (c == '?' && i > 0 && from.p[i - 1] != '(') || c == '}')) {
             *out_greedy = next == '?' ? 2 : 1;
         }
         strbuf_putc(to, c);
@@ -314,7 +315,10 @@ static Status find_match(FnCtx *fx, Regex *re, Str s, size_t start, bool *out)
 /* ---- boolean operators ---- */
 
 /* Takes the site's object for the time of a batch. */
-static Regex *take_site(FnCtx *fx) { return fx->site != NULL ? *fx->site : NULL; }
+static Regex *take_site(FnCtx *fx)
+{
+    return fx->site != NULL ? *fx->site : NULL;
+}
 static void give_site(FnCtx *fx, Regex *re)
 {
     if (fx->site != NULL) {
@@ -341,10 +345,22 @@ static Status bool_rows(FnCtx *fx, const Vector *const *args, const uint16_t *se
     give_site(fx, re);
     return st;
 }
-KERNEL_FN(k_regexeq) { return bool_rows(fx, args, sel, n, out, false, false); }
-KERNEL_FN(k_regexne) { return bool_rows(fx, args, sel, n, out, false, true); }
-KERNEL_FN(k_icregexeq) { return bool_rows(fx, args, sel, n, out, true, false); }
-KERNEL_FN(k_icregexne) { return bool_rows(fx, args, sel, n, out, true, true); }
+KERNEL_FN(k_regexeq)
+{
+    return bool_rows(fx, args, sel, n, out, false, false);
+}
+KERNEL_FN(k_regexne)
+{
+    return bool_rows(fx, args, sel, n, out, false, true);
+}
+KERNEL_FN(k_icregexeq)
+{
+    return bool_rows(fx, args, sel, n, out, true, false);
+}
+KERNEL_FN(k_icregexne)
+{
+    return bool_rows(fx, args, sel, n, out, true, true);
+}
 
 /* ---- functions on the match ---- */
 
@@ -388,7 +404,10 @@ static bool group_span(const Regex *re, uint32_t group, size_t *out_from, size_t
     return v[2 * group] != PCRE2_UNSET;
 }
 
-static uint32_t group_count(const Regex *re) { return pcre2_get_ovector_count(re->data) - 1; }
+static uint32_t group_count(const Regex *re)
+{
+    return pcre2_get_ovector_count(re->data) - 1;
+}
 
 KERNEL_FN(k_regexsubstr)
 {
@@ -548,7 +567,10 @@ KERNEL_FN(k_regexp_replace)
     return st;
 }
 
-#define K(src, kernel) {src, kernel, KERNEL_SITE, NULL}
+#define K(src, kernel)                                                                                                 \
+    {                                                                                                                  \
+        src, kernel, KERNEL_SITE, NULL                                                                                 \
+    }
 /* clang-format off */
 KERNEL_LIST(regex_kernel_list,
     K("textregexeq", k_regexeq), K("textregexne", k_regexne), K("texticregexeq", k_icregexeq),

@@ -100,10 +100,22 @@ static const void *row_by_oid(const void *rows, uint32_t count, size_t bytes, Oi
     return NULL;
 }
 
-const TypeRow *type_by_oid(Oid oid) { return row_by_oid(type_rows, type_row_count, sizeof(TypeRow), oid); }
-const FnRow *fn_by_oid(Oid oid) { return row_by_oid(fn_rows, fn_row_count, sizeof(FnRow), oid); }
-const OperRow *oper_by_oid(Oid oid) { return row_by_oid(oper_rows, oper_row_count, sizeof(OperRow), oid); }
-const AggRow *agg_row(Oid fn) { return row_by_oid(agg_rows, agg_row_count, sizeof(AggRow), fn); }
+const TypeRow *type_by_oid(Oid oid)
+{
+    return row_by_oid(type_rows, type_row_count, sizeof(TypeRow), oid);
+}
+const FnRow *fn_by_oid(Oid oid)
+{
+    return row_by_oid(fn_rows, fn_row_count, sizeof(FnRow), oid);
+}
+const OperRow *oper_by_oid(Oid oid)
+{
+    return row_by_oid(oper_rows, oper_row_count, sizeof(OperRow), oid);
+}
+const AggRow *agg_row(Oid fn)
+{
+    return row_by_oid(agg_rows, agg_row_count, sizeof(AggRow), fn);
+}
 
 const OpclassRow *opclass_by_oid(Oid oid)
 {
@@ -123,8 +135,14 @@ static int name_cmp(const char *row_name, Str name)
     return c != 0 ? c : row_name[name.len] != '\0';
 }
 
-static const char *fn_name_at(uint32_t i) { return fn_rows[fn_name_index[i]].name; }
-static const char *oper_name_at(uint32_t i) { return oper_rows[oper_name_index[i]].name; }
+static const char *fn_name_at(uint32_t i)
+{
+    return fn_rows[fn_name_index[i]].name;
+}
+static const char *oper_name_at(uint32_t i)
+{
+    return oper_rows[oper_name_index[i]].name;
+}
 
 /* Equal range of a name in an index; returns its length. */
 static uint32_t name_range(const char *(*name_at)(uint32_t), uint32_t count, Str name, uint32_t *out_first)
@@ -150,7 +168,10 @@ static uint32_t name_range(const char *(*name_at)(uint32_t), uint32_t count, Str
     return n;
 }
 
-uint32_t fn_by_name(Str name, uint32_t *out_first) { return name_range(fn_name_at, fn_row_count, name, out_first); }
+uint32_t fn_by_name(Str name, uint32_t *out_first)
+{
+    return name_range(fn_name_at, fn_row_count, name, out_first);
+}
 
 uint32_t oper_by_name(Str name, uint32_t *out_first)
 {
@@ -335,7 +356,10 @@ bool numeric_typmod(int32_t typmod, int *out_precision, int *out_scale)
     return true;
 }
 
-int32_t numeric_typmod_make(int precision, int scale) { return (precision << 16 | (scale & 0x7ff)) + 4; }
+int32_t numeric_typmod_make(int precision, int scale)
+{
+    return (precision << 16 | (scale & 0x7ff)) + 4;
+}
 
 /* A numeric column's form: fixed when all its digits fit and its scale is an ordinary one. */
 static void numeric_form(ValueType *t)
@@ -427,9 +451,19 @@ static void format_interval(int32_t typmod, StrBuf *out)
     static const struct {
         int range;
         const char *name;
-    } fields[] = {{4, " year"}, {2, " month"}, {8, " day"}, {1024, " hour"}, {2048, " minute"}, {4096, " second"},
-                  {6, " year to month"}, {1032, " day to hour"}, {3080, " day to minute"}, {7176, " day to second"},
-                  {3072, " hour to minute"}, {7168, " hour to second"}, {6144, " minute to second"}};
+    } fields[] = {{4, " year"},
+                  {2, " month"},
+                  {8, " day"},
+                  {1024, " hour"},
+                  {2048, " minute"},
+                  {4096, " second"},
+                  {6, " year to month"},
+                  {1032, " day to hour"},
+                  {3080, " day to minute"},
+                  {7176, " day to second"},
+                  {3072, " hour to minute"},
+                  {7168, " hour to second"},
+                  {6144, " minute to second"}};
     strbuf_puts(out, "interval");
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (fields[i].range == ((typmod >> 16) & 0x7fff)) {

@@ -50,12 +50,12 @@ enum { FN_ARGS_MAX = 100 };
 typedef struct FnRow {
     Oid oid;
     const char *name;
-    const char *src;       /* prosrc of internal functions; for SQL-language ones "name(type, ...)" */
-    char kind;             /* prokind: f, a, w, p */
-    char volatility;       /* i, s, v */
-    char parallel;         /* s, r, u */
-    char language;         /* i internal, c C, s SQL */
-    uint8_t flags;         /* FN_STRICT ... */
+    const char *src; /* prosrc of internal functions; for SQL-language ones "name(type, ...)" */
+    char kind;       /* prokind: f, a, w, p */
+    char volatility; /* i, s, v */
+    char parallel;   /* s, r, u */
+    char language;   /* i internal, c C, s SQL */
+    uint8_t flags;   /* FN_STRICT ... */
     uint8_t nargs;
     uint8_t ndefaults;
     Oid rettype;

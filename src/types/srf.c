@@ -224,12 +224,10 @@ static Status to_table_start(FnCtx *fx, SrfState *s, const void *const *v)
 }
 
 static const SrfDef srf_defs[] = {
-    {1066, ints_start, ints_next},         {1067, ints_start, ints_next},
-    {1068, ints_start, ints_next},         {1069, ints_start, ints_next},
-    {3259, nums_start, nums_next},         {3260, nums_start, nums_next},
-    {938, times_start, times_next},        {939, times_start, times_next},
-    {2331, unnest_start, unnest_next},     {1191, subscripts_start, ints_next},
-    {1192, subscripts_start, ints_next},   {6160, to_table_start, unnest_next},
+    {1066, ints_start, ints_next},       {1067, ints_start, ints_next},       {1068, ints_start, ints_next},
+    {1069, ints_start, ints_next},       {3259, nums_start, nums_next},       {3260, nums_start, nums_next},
+    {938, times_start, times_next},      {939, times_start, times_next},      {2331, unnest_start, unnest_next},
+    {1191, subscripts_start, ints_next}, {1192, subscripts_start, ints_next}, {6160, to_table_start, unnest_next},
     {6161, to_table_start, unnest_next},
 };
 
@@ -246,7 +244,9 @@ const SrfDef *srf_find(Oid fn)
 void srf_call(const SrfDef *def, const FnRow *fn, const ValueType *args, unsigned nargs, Oid result_oid, FnCall *out)
 {
     (void)def;
-    *out = (FnCall){.fn = fn, .nargs = (uint16_t)nargs, .strict = (fn->flags & FN_STRICT) != 0,
+    *out = (FnCall){.fn = fn,
+                    .nargs = (uint16_t)nargs,
+                    .strict = (fn->flags & FN_STRICT) != 0,
                     .result = value_type_of(result_oid)};
     for (unsigned i = 0; i < nargs && i < FN_CALL_ARGS; i++) {
         out->args[i] = value_type_of(args[i].oid);

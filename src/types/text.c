@@ -18,7 +18,10 @@ static Status too_long(FnCtx *fx)
 }
 
 /* A view of part of an argument. */
-static inline StrView part(const char *p, size_t len) { return strview_make(p, (uint32_t)len); }
+static inline StrView part(const char *p, size_t len)
+{
+    return strview_make(p, (uint32_t)len);
+}
 
 /* A part of a view that may be inline in a register copy: the bytes must outlive it, so short ones are copied anyway. */
 #define PART(v, from, len) part(strview_ptr(&(v)) + (from), (len))
@@ -68,8 +71,14 @@ static Status cat_any(FnCtx *fx, const Vector *const *args, const uint16_t *sel,
     strbuf_done(&text);
     return st;
 }
-KERNEL_FN(k_textanycat) { return cat_any(fx, args, sel, n, out, 1); }
-KERNEL_FN(k_anytextcat) { return cat_any(fx, args, sel, n, out, 0); }
+KERNEL_FN(k_textanycat)
+{
+    return cat_any(fx, args, sel, n, out, 1);
+}
+KERNEL_FN(k_anytextcat)
+{
+    return cat_any(fx, args, sel, n, out, 0);
+}
 
 /* concat and concat_ws: NULLs are left out; bool prints as t. `first` = 1 with a separator. */
 static Status concat_row(FnCtx *fx, const Vector *const *args, uint32_t row, unsigned first, StrBuf *text)
@@ -114,8 +123,14 @@ static Status concat_rows(FnCtx *fx, const Vector *const *args, const uint16_t *
     strbuf_done(&text);
     return st;
 }
-KERNEL_FN(k_concat) { return concat_rows(fx, args, sel, n, out, 0); }
-KERNEL_FN(k_concat_ws) { return concat_rows(fx, args, sel, n, out, 1); }
+KERNEL_FN(k_concat)
+{
+    return concat_rows(fx, args, sel, n, out, 0);
+}
+KERNEL_FN(k_concat_ws)
+{
+    return concat_rows(fx, args, sel, n, out, 1);
+}
 
 /* ---- length and position ---- */
 
@@ -131,9 +146,9 @@ static uint32_t trimmed_len(const StrView *v)
 KERNEL1(k_textlen, StrView, int32_t, r = (int32_t)utf8_length(strview_ptr(&a), a.len);)
 KERNEL1(k_bpcharlen, StrView, int32_t, r = (int32_t)utf8_length(strview_ptr(&a), trimmed_len(&a));)
 KERNEL1(k_octetlen, StrView, int32_t, r = (int32_t)a.len;)
-KERNEL1(k_bitlen, StrView, int32_t, if (a.len > INT32_MAX / 8) {
-    FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range");
-} r = (int32_t)a.len * 8;)
+KERNEL1(
+    k_bitlen, StrView, int32_t,
+    if (a.len > INT32_MAX / 8) { FAIL(ST_NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range"); } r = (int32_t)a.len * 8;)
 
 /* Byte offset of needle in hay, or -1. memmem is linear. */
 static int64_t find(Str hay, Str needle)
@@ -193,10 +208,12 @@ static size_t head_bytes(Str s, int32_t n)
 }
 
 KERNEL2(k_left, StrView, int32_t, StrView, r = PART(a, 0, head_bytes(STR(a), b));)
-KERNEL2(k_right, StrView, int32_t, StrView, size_t skip; if (b >= 0) {
-    size_t have = utf8_length(strview_ptr(&a), a.len);
-    skip = (size_t)b >= have ? 0 : utf8_prefix_bytes(strview_ptr(&a), a.len, have - (size_t)b);
-} else { skip = utf8_prefix_bytes(strview_ptr(&a), a.len, (size_t)(-(int64_t)b)); } r = PART(a, skip, a.len - skip);)
+KERNEL2(
+    k_right, StrView, int32_t, StrView, size_t skip; if (b >= 0) {
+        size_t have = utf8_length(strview_ptr(&a), a.len);
+        skip = (size_t)b >= have ? 0 : utf8_prefix_bytes(strview_ptr(&a), a.len, have - (size_t)b);
+    } else { skip = utf8_prefix_bytes(strview_ptr(&a), a.len, (size_t)(-(int64_t)b)); } r = PART(a, skip,
+                                                                                                 a.len - skip);)
 
 /* ---- case ---- */
 
@@ -438,7 +455,8 @@ static Status translate(FnCtx *fx, Arena *heap, Str s, Str from, Str to, StrView
     *out = strview_make(p, (uint32_t)n);
     return ST_OK;
 }
-KERNEL3(k_translate, StrView, StrView, StrView, StrView, FAIL_IF(translate(fx, &out->heap, STR(a), STR(b), STR(c), &r));)
+KERNEL3(k_translate, StrView, StrView, StrView, StrView,
+        FAIL_IF(translate(fx, &out->heap, STR(a), STR(b), STR(c), &r));)
 
 static Status overlay(FnCtx *fx, Arena *heap, const StrView *v, Str with, int32_t start, int32_t length, bool bytes,
                       StrView *out)
@@ -558,7 +576,10 @@ static Status to_array_rows(FnCtx *fx, const Vector *const *args, const uint16_t
     }
     return ST_OK;
 }
-KERNEL_FN(k_text_to_array) { return to_array_rows(fx, args, sel, n, out); }
+KERNEL_FN(k_text_to_array)
+{
+    return to_array_rows(fx, args, sel, n, out);
+}
 
 /* ---- characters ---- */
 
@@ -889,16 +910,22 @@ static Status byte_index(FnCtx *fx, int64_t index, int64_t limit)
 KERNEL2(k_get_byte, StrView, int32_t, int32_t, FAIL_IF(byte_index(fx, b, a.len)); r = (uint8_t)strview_ptr(&a)[b];)
 KERNEL2(k_get_bit, StrView, int64_t, int32_t, FAIL_IF(byte_index(fx, b, (int64_t)a.len * 8));
         r = (uint8_t)strview_ptr(&a)[b / 8] >> (b % 8) & 1;)
-KERNEL3(k_set_byte, StrView, int32_t, int32_t, StrView, FAIL_IF(byte_index(fx, b, a.len));
-        char *p = heap_bytes(&out->heap, a.len); if (p == NULL) { NOMEM(); }
-        memcpy(p, strview_ptr(&a), a.len); p[b] = (char)c; r = part(p, a.len);)
-KERNEL3(k_set_bit, StrView, int64_t, int32_t, StrView, FAIL_IF(byte_index(fx, b, (int64_t)a.len * 8));
-        if (c != 0 && c != 1) { FAIL(ST_INVALID_PARAMETER_VALUE, "new bit must be 0 or 1"); }
-        char *p = heap_bytes(&out->heap, a.len); if (p == NULL) { NOMEM(); }
-        memcpy(p, strview_ptr(&a), a.len);
-        p[b / 8] = (char)((p[b / 8] & ~(1 << (b % 8))) | c << (b % 8)); r = part(p, a.len);)
+KERNEL3(
+    k_set_byte, StrView, int32_t, int32_t, StrView, FAIL_IF(byte_index(fx, b, a.len));
+    char *p = heap_bytes(&out->heap, a.len); if (p == NULL) { NOMEM(); } memcpy(p, strview_ptr(&a), a.len);
+    p[b] = (char)c; r = part(p, a.len);)
+KERNEL3(
+    k_set_bit, StrView, int64_t, int32_t, StrView, FAIL_IF(byte_index(fx, b, (int64_t)a.len * 8));
+    if (c != 0 && c != 1) {
+        FAIL(ST_INVALID_PARAMETER_VALUE, "new bit must be 0 or 1");
+    } char *p = heap_bytes(&out->heap, a.len);
+    if (p == NULL) { NOMEM(); } memcpy(p, strview_ptr(&a), a.len);
+    p[b / 8] = (char)((p[b / 8] & ~(1 << (b % 8))) | c << (b % 8)); r = part(p, a.len);)
 
-#define K(src, kernel) {src, kernel, 0, NULL}
+#define K(src, kernel)                                                                                                 \
+    {                                                                                                                  \
+        src, kernel, 0, NULL                                                                                           \
+    }
 /* clang-format off */
 KERNEL_LIST(text_kernel_list,
     K("textcat", k_textcat), K("byteacat", k_textcat), K("textanycat", k_textanycat), K("anytextcat", k_anytextcat),

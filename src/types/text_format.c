@@ -52,7 +52,10 @@ uint32_t char_text(uint8_t v, char out[4])
     return 4;
 }
 
-static bool octal_digit(char c) { return c >= '0' && c <= '7'; }
+static bool octal_digit(char c)
+{
+    return c >= '0' && c <= '7';
+}
 
 uint8_t char_value(Str s)
 {
@@ -114,7 +117,10 @@ Status int_parse(Error *err, Str text, int64_t min, int64_t max, const char *typ
 /* ---- floats ---- */
 
 /* The C locale; newlocale returns its static object, nothing is allocated. */
-static locale_t c_locale(void) { return newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+static locale_t c_locale(void)
+{
+    return newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
 
 /* Digits of v rounded to `precision` significant ones, in %e manner; returns the decimal exponent. */
 static int exact_digits(double v, int precision, char *digits)
@@ -248,8 +254,14 @@ static size_t float_text(double v, bool single, int extra, char out[FLOAT_TEXT_B
     return layout(digits, exponent, sure, signbit(v), out);
 }
 
-size_t float8_text(double v, int extra, char out[FLOAT_TEXT_BYTES]) { return float_text(v, false, extra, out); }
-size_t float4_text(float v, int extra, char out[FLOAT_TEXT_BYTES]) { return float_text((double)v, true, extra, out); }
+size_t float8_text(double v, int extra, char out[FLOAT_TEXT_BYTES])
+{
+    return float_text(v, false, extra, out);
+}
+size_t float4_text(float v, int extra, char out[FLOAT_TEXT_BYTES])
+{
+    return float_text((double)v, true, extra, out);
+}
 
 /*
  * A number of more than a thousand characters: the significant digits that can matter are kept, the others move into the
@@ -295,8 +307,8 @@ static Status long_float(Error *err, Str text, Str s, const char *type, bool sin
     errno = 0;
     double v = single ? (double)strtof_l(digits, NULL, c_locale()) : strtod_l(digits, NULL, c_locale());
     if (errno == ERANGE && (v == 0 || isinf(v))) {
-        return err_set(err, ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"%.*s\" is out of range for type %s", (int)text.len, text.p,
-                       type);
+        return err_set(err, ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"%.*s\" is out of range for type %s", (int)text.len,
+                       text.p, type);
     }
     *out = negative ? -v : v;
     return ST_OK;
@@ -325,14 +337,17 @@ static Status parse_float(Error *err, Str text, bool single, double *out)
         return bad_input(err, type, text);
     }
     if (range && (v == 0 || isinf(v))) {
-        return err_set(err, ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"%.*s\" is out of range for type %s", (int)text.len, text.p,
-                       type);
+        return err_set(err, ST_NUMERIC_VALUE_OUT_OF_RANGE, "\"%.*s\" is out of range for type %s", (int)text.len,
+                       text.p, type);
     }
     *out = v;
     return ST_OK;
 }
 
-Status float8_parse(Error *err, Str text, double *out) { return parse_float(err, text, false, out); }
+Status float8_parse(Error *err, Str text, double *out)
+{
+    return parse_float(err, text, false, out);
+}
 
 Status float4_parse(Error *err, Str text, float *out)
 {

@@ -27,7 +27,10 @@ uint8_t char_value(Str text);
 Status bad_input(Error *err, const char *type, Str text);
 STATUS check_utf8(Error *err, Str text); /* 22021 */
 
-static inline bool ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static inline bool ascii_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 static inline Str trim_space(Str s)
 {
     while (s.len > 0 && ascii_space(s.p[0])) {

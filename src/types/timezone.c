@@ -43,7 +43,10 @@ struct TzCache {
     TimeZone *zones;
 };
 
-const char *tz_name(const TimeZone *tz) { return tz != NULL ? tz->name : "UTC"; }
+const char *tz_name(const TimeZone *tz)
+{
+    return tz != NULL ? tz->name : "UTC";
+}
 
 /* ---- POSIX rules: "EST5EDT,M3.2.0,M11.1.0" ---- */
 

@@ -64,8 +64,14 @@ typedef struct StrView {
 STATIC_ASSERT(sizeof(StrView) == 16, "a string view is 16 bytes");
 
 /* A field name that reads better where the value is text. */
-static inline const char *strview_ptr(const StrView *v) { return v->len <= STRVIEW_INLINE ? v->inl : v->ptr; }
-static inline Str strview_str(const StrView *v) { return (Str){strview_ptr(v), v->len}; }
+static inline const char *strview_ptr(const StrView *v)
+{
+    return v->len <= STRVIEW_INLINE ? v->inl : v->ptr;
+}
+static inline Str strview_str(const StrView *v)
+{
+    return (Str){strview_ptr(v), v->len};
+}
 
 /* A view of bytes that outlive it; short ones are copied into it. */
 static inline StrView strview_make(const char *p, uint32_t len)

@@ -38,7 +38,10 @@ typedef struct Vector {
     Arena heap; /* strings produced into this vector */
 } Vector;
 
-static inline size_t vec_null_words(uint32_t rows) { return ((size_t)rows + 63) / 64; }
+static inline size_t vec_null_words(uint32_t rows)
+{
+    return ((size_t)rows + 63) / 64;
+}
 
 /*
  * Data and null words come from `arena`, the heap is charged to its budget and given back by vec_done. false: memory.
@@ -58,7 +61,10 @@ MUST_CHECK bool vec_set_constant(Vector *v, const void *value);
 void vec_check(const Vector *v, uint32_t rows); /* asserts C1 and C2 for all rows */
 
 /* Row mask: data[row & vec_mask(v)] works for both kinds. */
-static inline uint32_t vec_mask(const Vector *v) { return v->kind == VEC_CONSTANT ? 0 : UINT32_MAX; }
+static inline uint32_t vec_mask(const Vector *v)
+{
+    return v->kind == VEC_CONSTANT ? 0 : UINT32_MAX;
+}
 
 static inline bool vec_is_null(const Vector *v, uint32_t row)
 {
@@ -90,7 +96,10 @@ static inline void *vec_at(const Vector *v, uint32_t row)
 /* A copy of the bytes in the heap, as a view; V1 holds. false: memory. */
 MUST_CHECK bool heap_str(Arena *heap, const char *p, size_t len, StrView *out);
 /* Room for `len` bytes to be filled by the caller, then turned into a view by strview_make. NULL: memory. */
-MUST_CHECK static inline char *heap_bytes(Arena *heap, size_t len) { return arena_alloc(heap, len); }
+MUST_CHECK static inline char *heap_bytes(Arena *heap, size_t len)
+{
+    return arena_alloc(heap, len);
+}
 
 /* ---- chunk ---- */
 
@@ -107,8 +116,14 @@ typedef struct Chunk {
 MUST_CHECK bool chunk_init(Chunk *c, const ValueType *types, uint32_t ncolumns, uint32_t capacity, Arena *arena);
 void chunk_done(Chunk *c);
 void chunk_reset(Chunk *c);
-static inline uint32_t chunk_rows(const Chunk *c) { return c->sel != NULL ? c->sel_count : c->count; }
-static inline uint32_t sel_row(const uint16_t *sel, uint32_t i) { return sel != NULL ? sel[i] : i; }
+static inline uint32_t chunk_rows(const Chunk *c)
+{
+    return c->sel != NULL ? c->sel_count : c->count;
+}
+static inline uint32_t sel_row(const uint16_t *sel, uint32_t i)
+{
+    return sel != NULL ? sel[i] : i;
+}
 /* One more than the highest row of a selection. */
 static inline uint32_t sel_bound(const uint16_t *sel, uint32_t n)
 {

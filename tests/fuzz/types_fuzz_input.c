@@ -6,11 +6,12 @@
 
 #include "types/func.h"
 
-static const Oid types[] = {OID_BOOL, OID_CHAR, OID_INT2, OID_INT4, OID_INT8, OID_FLOAT4, OID_FLOAT8, OID_NUMERIC, OID_TEXT,
-                            OID_VARCHAR, OID_BPCHAR, OID_NAME, OID_BYTEA, OID_OID, OID_XID, OID_XID8, OID_TID, OID_PG_LSN,
-                            OID_UUID, OID_INT2VECTOR, OID_OIDVECTOR, OID_DATE, OID_TIME, OID_TIMETZ, OID_TIMESTAMP,
-                            OID_TIMESTAMPTZ, OID_INTERVAL, OID_INT4_ARRAY, OID_TEXT_ARRAY, OID_NUMERIC_ARRAY,
-                            OID_REGCLASS, OID_ACLITEM};
+static const Oid types[] = {
+    OID_BOOL,       OID_CHAR,          OID_INT2,     OID_INT4,      OID_INT8,        OID_FLOAT4,     OID_FLOAT8,
+    OID_NUMERIC,    OID_TEXT,          OID_VARCHAR,  OID_BPCHAR,    OID_NAME,        OID_BYTEA,      OID_OID,
+    OID_XID,        OID_XID8,          OID_TID,      OID_PG_LSN,    OID_UUID,        OID_INT2VECTOR, OID_OIDVECTOR,
+    OID_DATE,       OID_TIME,          OID_TIMETZ,   OID_TIMESTAMP, OID_TIMESTAMPTZ, OID_INTERVAL,   OID_INT4_ARRAY,
+    OID_TEXT_ARRAY, OID_NUMERIC_ARRAY, OID_REGCLASS, OID_ACLITEM};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

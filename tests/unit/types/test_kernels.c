@@ -118,7 +118,8 @@ static void numeric_bounds_choose_the_form(void **state)
 
 static void random_number(Rng *rng, char *out)
 {
-    static const char *const special[] = {"NaN", "Infinity", "-Infinity", "0", "0.00", "-0.0", "1.10", "1.1", "100", "1e2"};
+    static const char *const special[] = {"NaN",  "Infinity", "-Infinity", "0",   "0.00",
+                                          "-0.0", "1.10",     "1.1",       "100", "1e2"};
     if (rng_below(rng, 4) == 0) {
         strcpy(out, special[rng_below(rng, ARRAY_LEN(special))]);
         return;
@@ -137,7 +138,10 @@ static void random_number(Rng *rng, char *out)
     out[n] = '\0';
 }
 
-static int sign(int c) { return (c > 0) - (c < 0); }
+static int sign(int c)
+{
+    return (c > 0) - (c < 0);
+}
 
 /* Keys order like values and end before any that extends them; equal values hash equal. */
 static void check_pair(const ValueType *type, const void *a, const void *b, const char *ta, const char *tb)
@@ -170,17 +174,21 @@ static void check_pair(const ValueType *type, const void *a, const void *b, cons
 
 static void keys_order_like_values(void **state)
 {
-    static const char *const floats[] = {"NaN", "-Infinity", "Infinity", "0", "-0", "1", "-1", "1e300", "1e-300", "-1e-300"};
-    static const char *const texts[] = {"", "a", "ab", "a ", "a  b", "b", "\x01", "\x01\x01", "abcdefghijklm", "abcdefghijkl"};
+    static const char *const floats[] = {"NaN", "-Infinity", "Infinity", "0",      "-0",
+                                         "1",   "-1",        "1e300",    "1e-300", "-1e-300"};
+    static const char *const texts[] = {
+        "", "a", "ab", "a ", "a  b", "b", "\x01", "\x01\x01", "abcdefghijklm", "abcdefghijkl"};
     static const char *const bytes[] = {"\\x", "\\x00", "\\x0000", "\\x00ff", "\\x0001", "\\x01", "\\xff", "\\x0100"};
-    static const char *const arrays[] = {"{}", "{1}", "{1,2}", "{NULL}", "{1,NULL}", "{2}", "{-1}", "{{1}}", "[0:0]={1}"};
+    static const char *const arrays[] = {"{}",  "{1}",  "{1,2}", "{NULL}",   "{1,NULL}",
+                                         "{2}", "{-1}", "{{1}}", "[0:0]={1}"};
     static const struct {
         Oid type;
         const char *const *texts;
         size_t n;
-    } groups[] = {{OID_FLOAT8, floats, ARRAY_LEN(floats)}, {OID_FLOAT4, floats, 7}, {OID_TEXT, texts, ARRAY_LEN(texts)},
-                  {OID_BPCHAR, texts, ARRAY_LEN(texts)}, {OID_BYTEA, bytes, ARRAY_LEN(bytes)},
-                  {OID_INT4_ARRAY, arrays, ARRAY_LEN(arrays)}, {OID_NUMERIC_ARRAY, arrays, ARRAY_LEN(arrays)}};
+    } groups[] = {{OID_FLOAT8, floats, ARRAY_LEN(floats)},       {OID_FLOAT4, floats, 7},
+                  {OID_TEXT, texts, ARRAY_LEN(texts)},           {OID_BPCHAR, texts, ARRAY_LEN(texts)},
+                  {OID_BYTEA, bytes, ARRAY_LEN(bytes)},          {OID_INT4_ARRAY, arrays, ARRAY_LEN(arrays)},
+                  {OID_NUMERIC_ARRAY, arrays, ARRAY_LEN(arrays)}};
     uint64_t a[2] __attribute__((aligned(16)));
     uint64_t b[2] __attribute__((aligned(16)));
     (void)state;
@@ -263,8 +271,8 @@ static const char *aggregate(const char *name, Oid type, const char *const *text
         }
     }
     const Vector *vectors[1] = {&v};
-    assert_int_equal(
-        agg_update(&t.fx, &call, &kept, states[0], sizeof states[0], group, vectors, NULL, (uint32_t)n), ST_OK);
+    assert_int_equal(agg_update(&t.fx, &call, &kept, states[0], sizeof states[0], group, vectors, NULL, (uint32_t)n),
+                     ST_OK);
     strbuf_init(&sb, &t.budget);
     agg_save(&call, states[0], &sb);
     assert_int_equal(agg_load(&t.fx, &call, &kept, strbuf_str(&sb), states[2]), ST_OK);

@@ -120,7 +120,10 @@ static Result run(Eval *e, const FnCall *call, const ValueType *types, char *con
     return r;
 }
 
-static bool same(Result a, Result b) { return a.kind == b.kind && strcmp(a.text, b.text) == 0; }
+static bool same(Result a, Result b)
+{
+    return a.kind == b.kind && strcmp(a.text, b.text) == 0;
+}
 
 static ValueType arg_type(Oid oid, const char *text, bool fixed)
 {
