@@ -205,8 +205,8 @@ static Status blank_constants(void *arg, AstNode *node)
 static void same_texts_have_the_same_tree(void **state)
 {
     static const char *const statements[] = {
-        "select a, -5, - 2147483648, 'x' || \"q\" from t where b in (1, 2.5, 'y') /* c */ and c between -1 and "
-        "3000000000",
+        ("select a, -5, - 2147483648, 'x' || \"q\" from t where b in (1, 2.5, 'y') /* c */ and c between -1 and "
+         "3000000000"),
         "insert into t values (1, 'a', default), (-9223372036854775808, $$b$$, 1e3)",
         "update t set a = a + 1, b = 'x' where c like 'y' escape 'z' and d > date '2020-01-01' - interval '1' day",
         "select a[1], f(x => 2), extract('year' from b), case when a = 1 then 'b' end from t limit 1 offset 2",
