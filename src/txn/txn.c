@@ -223,11 +223,13 @@ Status txn_start_writing(Ctx *cx, Txn *t, TxnId id)
         t->lane = NULL;
         return st;
     }
-    mutex_lock(&ts->mutex);
     if (id.v == 0) {
         id.v = atomic_fetch_add_explicit(&ts->next_txn, 1, memory_order_relaxed);
     }
     t->id = id;
+    write_header(t);
+    /* Complete before a checkpoint can find it. One that passed over its number already has begun before its first record. */
+    mutex_lock(&ts->mutex);
     t->next = ts->running;
     if (ts->running != NULL) {
         ts->running->prev = t;
@@ -235,7 +237,6 @@ Status txn_start_writing(Ctx *cx, Txn *t, TxnId id)
     ts->running = t;
     t->listed = true;
     mutex_unlock(&ts->mutex);
-    write_header(t);
     lock_owner_set_txn(&t->locks, t->id);
     return ST_OK;
 }
