@@ -523,7 +523,8 @@ static Status put_aggregate(Deparse *d, const Expr *e)
     const ExprAggregate *a = e->u.aggregate;
     strbuf_put_ident(d->out, str_from(a->fn->name));
     strbuf_puts(d->out, a->distinct ? "(DISTINCT " : "(");
-    Status st = a->star ? (strbuf_putc(d->out, '*'), ST_OK) : put_list(d, e->args, a->ndirect + a->nargs, ", ", "");
+    strbuf_puts(d->out, a->star ? "*" : "");
+    Status st = put_list(d, e->args, a->star ? 0 : a->ndirect + a->nargs, ", ", "");
     if (st == ST_OK) {
         st = put_order(d, e, a);
     }
