@@ -48,7 +48,7 @@ const Keyword *keyword_find(const char *word, size_t len)
     return NULL;
 }
 
-bool ident_needs_quotes(const char *ident, size_t len)
+bool keyword_ident_needs_quotes(const char *ident, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         char c = ident[i];
@@ -63,7 +63,7 @@ bool ident_needs_quotes(const char *ident, size_t len)
 
 void strbuf_put_ident(StrBuf *b, Str ident)
 {
-    if (!ident_needs_quotes(ident.p, ident.len)) {
+    if (!keyword_ident_needs_quotes(ident.p, ident.len)) {
         strbuf_append(b, ident.p, ident.len);
         return;
     }

@@ -30,7 +30,7 @@ const Keyword *keyword_find(const char *word, size_t len);
 
 /* Must an identifier be put in quotes, as quote_ident does? Always when it is not lower-case or a keyword that is not
  * unreserved. */
-bool ident_needs_quotes(const char *ident, size_t len);
+bool keyword_ident_needs_quotes(const char *ident, size_t len);
 /* Appends the identifier, in quotes where needed. */
 void strbuf_put_ident(StrBuf *b, Str ident);
 
