@@ -53,6 +53,11 @@ static NetAddr from_sockaddr(const struct sockaddr *sa)
         a.family = NET_IPV6;
         a.port = ntohs(v6->sin6_port);
         memcpy(a.bytes, &v6->sin6_addr, 16);
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) { /* an IPv4 client of a socket for both */
+            a.family = NET_IPV4;
+            memmove(a.bytes, a.bytes + 12, 4);
+            memset(a.bytes + 4, 0, 12);
+        }
     }
     return a;
 }
