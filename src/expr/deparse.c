@@ -84,16 +84,13 @@ static bool is_simple(const Expr *e, const Expr *parent)
     e = shown(e);
     switch (e->kind) {
     case EXPR_CALL:
-        if (is_cast(e)) {
-            return is_simple(e->args[0], e);
-        }
-        if (is_operator(e)) {
+        if (is_operator(e)) { /* casts bind tightly, and put what is in them in parentheses */
             return is_operator(parent) ? operator_is_simple(e, parent) : delimits(parent);
         }
         return true;
-    case EXPR_AND: return parent->kind == EXPR_AND || parent->kind == EXPR_OR || (delimits(parent) && parent->kind != EXPR_NOT);
-    case EXPR_NOT: return parent->kind == EXPR_AND || parent->kind == EXPR_OR || (delimits(parent) && parent->kind != EXPR_NOT);
-    case EXPR_OR: return parent->kind == EXPR_OR || (delimits(parent) && parent->kind != EXPR_NOT && parent->kind != EXPR_AND);
+    case EXPR_AND:
+    case EXPR_NOT: return delimits(parent) && parent->kind != EXPR_NOT;
+    case EXPR_OR: return delimits(parent) && parent->kind != EXPR_NOT && parent->kind != EXPR_AND;
     case EXPR_DISTINCT:
     case EXPR_NULL_TEST:
     case EXPR_BOOL_TEST:
