@@ -13,7 +13,7 @@ Status chain_commit_ts(Ctx *cx, TxnSystem *ts, UndoReader *rd, UndoPtr header, u
     const UndoRec *r;
     *out_ts = 1;
     *out_lsn = LSN_NONE;
-    Status st = undo_get(cx, &ts->undo, rd, header, &r);
+    Status st = undo_head(cx, &ts->undo, rd, header, &r);
     if (st == ST_OK && r != NULL) {
         const UndoHeader *h = (const UndoHeader *)(const void *)r;
         /* Acquire: with the timestamp comes the LSN. seq_cst for the waiter's protocol of lock_wait_txn. */
@@ -33,9 +33,8 @@ Status chain_writer(Ctx *cx, Txn *t, const UndoRec *rec, uint64_t snapshot, Seen
     }
     uint64_t ts;
     Lsn lsn;
-    UndoReader second = {.budget = t->reader.budget}; /* rec itself may stand in the first one's buffer */
+    UndoReader second; /* rec itself may stand in the first one's buffer */
     Status st = chain_commit_ts(cx, t->ts, &second, rec->header, &ts, &lsn);
-    undo_reader_done(&second);
     if (st != ST_OK) {
         return st;
     }
@@ -130,14 +129,14 @@ Status chain_check(Ctx *cx, Txn *t, const BufFrame *f, const HeapPage *p, unsign
 {
     *out = (ChainCheck){.verdict = CHAIN_FREE};
     UndoPtr ptr = versions_head(page_versions(f), slot);
-    UndoReader hdr = {.budget = t->reader.budget};
+    UndoReader hdr;
     bool change_met = false;
     bool stop = false;
     bool keep_known = false;
     Status st = ST_OK;
     while (ptr != 0 && !stop) {
         const UndoRec *r;
-        st = undo_get(cx, &t->ts->undo, &t->reader, ptr, &r);
+        st = undo_head(cx, &t->ts->undo, &t->reader, ptr, &r);
         if (st != ST_OK || r == NULL) {
             break;
         }
@@ -163,7 +162,6 @@ Status chain_check(Ctx *cx, Txn *t, const BufFrame *f, const HeapPage *p, unsign
         }
         ptr = next;
     }
-    undo_reader_done(&hdr);
     if (st == ST_OK && out->verdict == CHAIN_FREE && heap_row(p, slot).deleted) {
         out->verdict = CHAIN_GONE; /* deleted before every snapshot, not purged yet */
     }
@@ -178,7 +176,7 @@ static Status skip_purged(Ctx *cx, TxnSystem *ts, UndoReader *rd, UndoPtr *io_pt
 {
     while (*io_ptr != 0 && undo_is_purged(&ts->undo, *io_ptr)) {
         const UndoRec *r;
-        Status st = undo_get(cx, &ts->undo, rd, *io_ptr, &r);
+        Status st = undo_head(cx, &ts->undo, rd, *io_ptr, &r);
         if (st != ST_OK) {
             return st;
         }
@@ -210,7 +208,7 @@ Status chain_unlink(Ctx *cx, TxnSystem *ts, UndoReader *rd, BufFrame *f, unsigne
     }
     while (at != 0) {
         const UndoRec *r;
-        Status st = undo_get(cx, &ts->undo, rd, at, &r);
+        Status st = undo_head(cx, &ts->undo, rd, at, &r);
         if (st != ST_OK || r == NULL) {
             return st;
         }

@@ -21,11 +21,14 @@ static Status judge(Ctx *cx, UniqueCheck *u, const BufFrame *f, const HeapPage *
     UndoPtr ptr = versions_head(page_versions(f), slot);
     bool deleted = heap_row(p, slot).deleted;
     *out = deleted ? BTREE_IGNORE : BTREE_CONFLICT;
-    UndoReader hdr = {.budget = t->reader.budget};
+    UndoReader hdr;
     while (ptr != 0) {
         const UndoRec *r;
-        Status st = undo_get(cx, &t->ts->undo, &t->reader, ptr, &r);
-        if (st != ST_OK || r == NULL) {
+        Status st = undo_head(cx, &t->ts->undo, &t->reader, ptr, &r);
+        if (st != ST_OK) {
+            return st;
+        }
+        if (r == NULL) {
             break;
         }
         if (r->type == UNDO_LOCK) {
@@ -37,8 +40,7 @@ static Status judge(Ctx *cx, UniqueCheck *u, const BufFrame *f, const HeapPage *
             Lsn lsn;
             st = chain_commit_ts(cx, t->ts, &hdr, r->header, &ts, &lsn);
             if (st != ST_OK) {
-                undo_reader_done(&hdr);
-                return st;
+                            return st;
             }
             txn_raise_gate(t, lsn);
             /* An unfinished insert or delete: its end decides. An unfinished update in place leaves keys alone. */
@@ -55,7 +57,6 @@ static Status judge(Ctx *cx, UniqueCheck *u, const BufFrame *f, const HeapPage *
         }
         ptr = atomic_load_explicit(&r->prev_row, memory_order_acquire);
     }
-    undo_reader_done(&hdr);
     return ST_OK;
 }
 

@@ -24,17 +24,19 @@ typedef struct Undoing {
 static Status load(Ctx *cx, Undoing *u, UndoPtr ptr)
 {
     const UndoRec *r;
+    STATIC_ASSERT(2 * HEAP_DATA_MAX >= UNDO_CHUNK_BYTES, "the buffer takes a record that was spilled");
+    UndoReader rd = {.buf = u->t->buf};
     epoch_enter(u->ts->epoch);
-    Status st = undo_get(cx, &u->ts->undo, &u->t->reader, ptr, &r);
+    Status st = undo_get(cx, &u->ts->undo, &rd, ptr, &r);
     ASSERT(st != ST_OK || r != NULL); /* not purged: the transaction is running */
     if (st == ST_OK) {
-        memcpy(&u->rec, r, sizeof u->rec);
+        memcpy((void *)&u->rec, (const void *)r, sizeof u->rec);
+        u->prev_row = atomic_load_explicit(&r->prev_row, memory_order_acquire);
         u->payload = u->t->buf + HEAP_DATA_MAX;
         if (r->payload_len > 0) {
             ASSERT(r->payload_len <= HEAP_DATA_MAX);
-            memcpy(u->payload, undo_payload(r), r->payload_len);
+            memmove(u->payload, undo_payload(r), r->payload_len); /* a spilled record stands in the same buffer */
         }
-        u->prev_row = atomic_load_explicit(&r->prev_row, memory_order_acquire);
         u->ptr = ptr;
         store_u64(u->body, u->rec.lsn);
     }
@@ -269,21 +271,89 @@ static Status pop_chain(Ctx *cx, Undoing *u, UndoPtr until)
     return st;
 }
 
-Status rollback_to(Ctx *cx, Txn *t, UndoPtr until)
+/*
+ * A rollback is not interrupted, whatever it was that made it necessary, and its errors are its own: the statement's stays. Short
+ * of memory it waits until others have given some back: what it needs is little (a handle of an index or table).
+ */
+typedef struct RollbackCtx {
+    Ctx cx;
+    Error err;
+} RollbackCtx;
+
+static void ctx_rollback(RollbackCtx *rc, const Ctx *cx)
+{
+    err_clear(&rc->err);
+    ctx_init(&rc->cx, &rc->err, cx->budget, NULL);
+    rc->cx.owner = cx->owner;
+    rc->cx.wait_begin = cx->wait_begin;
+    rc->cx.wait_end = cx->wait_end;
+    rc->cx.poll_hook = cx->poll_hook;
+}
+
+static Status rollback_done(Status st, const RollbackCtx *rc, Ctx *cx)
+{
+    if (st != ST_OK && cx->err->status == ST_OK) {
+        err_copy(cx->err, &rc->err);
+    }
+    return st;
+}
+
+enum { MEMORY_WAIT_US = 2000, MEMORY_TRIES = 5000 };
+
+static Status undo_last(RollbackCtx *rc, Undoing *u, UndoPtr until)
+{
+    Txn *t = u->t;
+    mutex_lock(&t->undo_mutex);
+    Status st = load(&rc->cx, u, t->last);
+    if (st == ST_OK) {
+        st = undo_one(&rc->cx, u);
+    }
+    if (st == ST_OK) {
+        st = u->rec.type == UNDO_OVERFLOW ? pop_chain(&rc->cx, u, until) : pop(&rc->cx, u);
+    }
+    mutex_unlock(&t->undo_mutex);
+    return st;
+}
+
+static Status rollback(RollbackCtx *rc, Txn *t, UndoPtr until)
 {
     Undoing u = {.t = t, .ts = t->ts};
     Status st = ST_OK;
+    unsigned tries = 0;
     while (st == ST_OK && t->last != until) {
         ASSERT(t->last != t->header);
-        mutex_lock(&t->undo_mutex);
-        st = load(cx, &u, t->last);
+        st = undo_last(rc, &u, until);
         if (st == ST_OK) {
-            st = undo_one(cx, &u);
+            tries = 0;
+        } else if (st == ST_OUT_OF_MEMORY && tries++ < MEMORY_TRIES) {
+            err_clear(&rc->err);
+            os_sleep_us(MEMORY_WAIT_US);
+            st = ST_OK;
         }
-        if (st == ST_OK) {
-            st = u.rec.type == UNDO_OVERFLOW ? pop_chain(cx, &u, until) : pop(cx, &u);
-        }
-        mutex_unlock(&t->undo_mutex);
     }
     return st;
+}
+
+Status rollback_to(Ctx *cx, Txn *t, UndoPtr until)
+{
+    RollbackCtx rc;
+    ctx_rollback(&rc, cx);
+    return rollback_done(rollback(&rc, t, until), &rc, cx);
+}
+
+Status rollback_all(Ctx *cx, Txn *t)
+{
+    RollbackCtx rc;
+    ctx_rollback(&rc, cx);
+    Status st = rollback(&rc, t, t->header);
+    if (st == ST_OK) {
+        OpNeed need = {.wal_bytes = wal_record_bytes(0, 0), .is_undo = true};
+        StoreOp op;
+        st = op_begin(&rc.cx, t->ts->store, &need, &op);
+        if (st == ST_OK) {
+            (void)store_log(&op, WAL_TXN_ABORT, 0, t->id, NULL, 0, NULL, 0);
+            op_end(&op);
+        }
+    }
+    return rollback_done(st, &rc, cx);
 }

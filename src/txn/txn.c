@@ -256,7 +256,7 @@ static UndoHeader *header_of(Txn *t)
     err_clear(&err);
     ctx_init(&none, &err, t->ts->budget, NULL);
     /* Pinned in memory: cannot fail. */
-    Status st = undo_get(&none, &t->ts->undo, &t->reader, t->header, &r);
+    Status st = undo_head(&none, &t->ts->undo, &t->reader, t->header, &r);
     ASSERT(st == ST_OK && r != NULL && r->type == UNDO_BEGIN);
     return (UndoHeader *)(uintptr_t)r;
 }
@@ -448,16 +448,7 @@ Status txn_abort(Ctx *cx, Txn *t)
     }
     t->state = TXN_ENDED;
     if (t->id.v != 0) {
-        st = rollback_to(cx, t, t->header);
-        if (st == ST_OK) {
-            OpNeed need = {.wal_bytes = wal_record_bytes(0, 0), .is_undo = true};
-            StoreOp op;
-            st = op_begin(cx, ts->store, &need, &op);
-            if (st == ST_OK) {
-                (void)store_log(&op, WAL_TXN_ABORT, 0, t->id, NULL, 0, NULL, 0);
-                op_end(&op);
-            }
-        }
+        st = rollback_all(cx, t);
         atomic_fetch_add_explicit(&ts->aborts, 1, memory_order_relaxed);
         if (st == ST_OK) {
             txn_end_writing(t, COMMIT_ABORTED, LSN_NONE);

@@ -126,7 +126,8 @@ typedef struct UndoLane {
 /* Keeps the copy of a record that was in the file. One per thread of control; result valid until the next use. */
 typedef struct UndoReader {
     Budget *budget;
-    uint8_t *buf; /* UNDO_CHUNK_BYTES, on demand */
+    uint8_t *buf;    /* UNDO_CHUNK_BYTES, on demand */
+    UndoHeader head; /* of undo_head */
 } UndoReader;
 
 STATUS undo_open(Ctx *cx, UndoArena *u, Vfs *vfs, Budget *parent, Epoch *epoch, size_t memory, uint64_t file_limit);
@@ -138,6 +139,8 @@ UndoRec *undo_begin_append(UndoLane *lane, uint32_t payload_bytes, UndoPtr *out_
 void undo_publish(UndoLane *lane, const UndoRec *rec);
 /* The record inside epoch_enter/leave; NULL: purged. */
 STATUS undo_get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec);
+/* The same without payload: needs no memory. */
+STATUS undo_head(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec);
 STATUS undo_set_prev(Ctx *cx, UndoArena *u, UndoPtr ptr, UndoPtr prev);
 STATUS undo_mark_dead(Ctx *cx, UndoArena *u, UndoPtr ptr);
 /* Has purge come to the record? Then it is committed before every snapshot and its row's chain ends with it (but for locks). */
@@ -342,6 +345,7 @@ STATUS overflow_store(Ctx *cx, Txn *t, TxnTable *tb, HeapValue *io_value);
 
 /* rollback.c */
 STATUS rollback_to(Ctx *cx, Txn *t, UndoPtr until);
+STATUS rollback_all(Ctx *cx, Txn *t); /* with the record that says so */
 
 /* record.c: appending undo records */
 typedef struct UndoNew {

@@ -281,7 +281,14 @@ static Status read_spilled(Ctx *cx, UndoArena *u, UndoReader *rd, const UndoChun
     return st;
 }
 
-Status undo_get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec)
+static Status read_head(Ctx *cx, UndoArena *u, UndoReader *rd, const UndoChunk *c, uint32_t at, const UndoRec **out)
+{
+    uint32_t n = UNDO_CHUNK_BYTES - at < sizeof rd->head ? UNDO_CHUNK_BYTES - at : (uint32_t)sizeof rd->head;
+    *out = &rd->head.rec;
+    return file_read(u->file, (void *)&rd->head, n, c->file_slot * UNDO_CHUNK_BYTES + at, cx->err);
+}
+
+static Status get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, bool whole, const UndoRec **out_rec)
 {
     UndoChunk *c = chunk_find(u, ptr >> 16);
     uint32_t at = (uint32_t)(ptr & 0xffff);
@@ -295,7 +302,17 @@ Status undo_get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRe
         *out_rec = (const UndoRec *)(const void *)(data + at);
         return ST_OK;
     }
-    return read_spilled(cx, u, rd, c, at, out_rec);
+    return whole ? read_spilled(cx, u, rd, c, at, out_rec) : read_head(cx, u, rd, c, at, out_rec);
+}
+
+Status undo_get(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec)
+{
+    return get(cx, u, rd, ptr, true, out_rec);
+}
+
+Status undo_head(Ctx *cx, UndoArena *u, UndoReader *rd, UndoPtr ptr, const UndoRec **out_rec)
+{
+    return get(cx, u, rd, ptr, false, out_rec);
 }
 
 void undo_reader_done(UndoReader *rd)
