@@ -96,7 +96,7 @@ static void worker_init(Worker *w, Stress *s, unsigned number)
     err_clear(&w->err);
     arena_init(&w->arena, s->budget, 64 * 1024);
     ctx_init(&w->cx, &w->err, s->budget, &w->arena);
-    w->cx.intr = &s->intr;
+    w->cx.intr = &w->intr;
     w->scan = model_alloc(&s->model, sizeof *w->scan);
     w->log.budget = w->locks.budget = w->found.budget = &s->model.budget;
     u64map_init(&w->seen, &s->model.budget);
@@ -165,6 +165,9 @@ static Status statement(Worker *w, TxnKind kind)
         return st;
     }
     worker_statement(w);
+    if (rng_below(&w->rng, 40) == 0) {
+        worker_cancel(w, true); /* it is met at the next poll, and in the rollback if that forgets to look away */
+    }
     if (kind == KIND_DDL && (tb == NULL || rng_below(&w->rng, 2) == 0)) {
         return op_ddl(w, slot);
     }
@@ -309,12 +312,18 @@ void stress_run(Stress *s)
     for (unsigned i = 0; i < n; i++) {
         workers[i] = model_alloc(&s->model, sizeof *workers[i]);
         worker_init(workers[i], s, i);
+        s->workers[i] = workers[i];
+    }
+    for (unsigned i = 0; i < n; i++) {
         if (os_thread_start("stress", worker_main, workers[i], &err, &threads[i]) != ST_OK) {
             stress_fail(s, "starting a thread: %s", err.message);
         }
     }
     for (unsigned i = 0; i < n; i++) {
         os_thread_join(threads[i]);
+    }
+    memset(s->workers, 0, sizeof s->workers);
+    for (unsigned i = 0; i < n; i++) {
         worker_done(workers[i]);
         mem_free(&s->model.budget, workers[i], sizeof *workers[i]);
     }
@@ -390,7 +399,6 @@ Status stress_open(Stress *s, Vfs *vfs, Budget *budget, Log *log, bool is_new, u
     ctx_init(&cx, &err, budget, NULL);
     stress_hooks(s, &hooks);
     atomic_store_explicit(&s->stop, false, memory_order_relaxed);
-    atomic_store_explicit(&s->intr, 0, memory_order_relaxed);
     Status st = txn_open(&cx, vfs, budget, log, &s->config.store, &s->config.txn, &hooks, is_new, &s->ts);
     if (st != ST_OK) {
         s->ts = NULL;

@@ -160,7 +160,7 @@ struct Stress {
     Mutex mutex; /* tables */
     StressTable *tables[STRESS_TABLES_MAX]; /* as committed */
     _Atomic bool stop;
-    _Atomic uint32_t intr; /* of all workers */
+    struct Worker *workers[16]; /* while running */
     uint64_t runs;
     _Atomic uint64_t commits, aborts, reads, rows_compared, conflicts, deadlocks, unique_violations, retries, moved, ddl,
         given_up;
@@ -210,6 +210,7 @@ typedef struct Worker {
     Stress *s;
     unsigned number;
     Rng rng;
+    _Atomic uint32_t intr;
     Error err;
     Ctx cx;
     Arena arena;     /* of a statement */
@@ -235,6 +236,7 @@ typedef struct StressSavepoint {
 /* Counts an error that is part of the game (the caller rolls back) and clears it; others end in stress_fail. */
 void worker_judge(Worker *w, Status st, const char *doing);
 bool worker_stopped(const Worker *w);
+void worker_cancel(Worker *w, bool on); /* as if the client had asked for it; a rollback or the end forgets it */
 STATUS worker_begin(Worker *w, TxnIsolation isolation, bool read_only);
 void worker_statement(Worker *w);
 void worker_commit(Worker *w, bool wait);

@@ -9,7 +9,7 @@
 static bool is_conflict(Status st)
 {
     return st == ST_UNIQUE_VIOLATION || st == ST_SERIALIZATION_FAILURE || st == ST_DEADLOCK_DETECTED ||
-           st == ST_LOCK_NOT_AVAILABLE || st == ST_WOULD_BLOCK;
+           st == ST_LOCK_NOT_AVAILABLE || st == ST_WOULD_BLOCK || st == ST_QUERY_CANCELED;
 }
 
 static bool is_end(Status st)
@@ -25,8 +25,10 @@ static void count(_Atomic uint64_t *n)
 /* Whoever waits learns of it by the interrupt. */
 static void stop_all(Stress *s)
 {
-    atomic_store_explicit(&s->intr, INTR_TERMINATE, memory_order_relaxed);
     atomic_store_explicit(&s->stop, true, memory_order_release);
+    for (unsigned i = 0; i < ARRAY_LEN(s->workers) && s->workers[i] != NULL; i++) {
+        atomic_fetch_or_explicit(&s->workers[i]->intr, INTR_TERMINATE, memory_order_relaxed);
+    }
 }
 
 bool worker_stopped(const Worker *w)
@@ -48,6 +50,15 @@ void worker_judge(Worker *w, Status st, const char *doing)
                     w->err.detail != NULL ? w->err.detail : "");
     }
     err_clear(&w->err);
+}
+
+void worker_cancel(Worker *w, bool on)
+{
+    if (on) {
+        atomic_fetch_or_explicit(&w->intr, INTR_CANCEL, memory_order_relaxed);
+    } else {
+        atomic_fetch_and_explicit(&w->intr, ~(uint32_t)INTR_CANCEL, memory_order_relaxed);
+    }
 }
 
 /* ---- tables in use ---- */
@@ -229,6 +240,7 @@ void worker_abort(Worker *w)
     }
     err_clear(&w->err);
     Status st = txn_abort(&w->cx, w->t);
+    worker_cancel(w, false);
     count(&w->s->aborts);
     end(w);
     if (st == ST_OUT_OF_MEMORY || st == ST_DISK_FULL || is_conflict(st)) {
@@ -283,6 +295,7 @@ void worker_commit(Worker *w, bool wait)
     use_publish(w, c);
     Lsn gate = txn_commit_finish(&w->cx, w->t);
     count(&s->commits);
+    worker_cancel(w, false);
     end(w);
     if (wait) {
         acknowledge(w, gate, c != NULL ? c->ts : w->met_ts);
@@ -323,6 +336,7 @@ Status worker_rollback_to(Worker *w, const StressSavepoint *sp)
     w->locks.n = sp->n_locks;
     err_clear(&w->err);
     Status st = txn_rollback_to(&w->cx, w->t, &sp->sp);
+    worker_cancel(w, false);
     if (st == ST_OUT_OF_MEMORY || st == ST_DISK_FULL || is_conflict(st)) {
         stress_fail(w->s, "a rollback to a savepoint failed: %s %s", status_name(st), w->err.message);
     }
