@@ -128,6 +128,18 @@ static bool in_set_serves(const Expr *e)
     return type_is_hashable(scalar->type.oid) && expr_btree_strategy(eq, op->left, op->right) == 3;
 }
 
+static Status like_step(Compiler *c, Str pattern, bool negated, Step *t)
+{
+    HeapLike *like = ARENA_NEW(c->arena, HeapLike);
+    if (like == NULL) {
+        return ctx_nomem(c->cx, sizeof *like);
+    }
+    t->kind = STEP_LIKE;
+    t->op = negated;
+    t->like = like;
+    return heap_like_compile(c->cx, c->arena, pattern, '\\', like);
+}
+
 static Status step_kind(Compiler *c, const Expr *e, Step *t)
 {
     static const uint8_t simple[EXPR_KIND_COUNT] = {
@@ -138,6 +150,11 @@ static Status step_kind(Compiler *c, const Expr *e, Step *t)
         [EXPR_NULLIF] = STEP_NULLIF,       [EXPR_MIN_MAX] = STEP_MIN_MAX,     [EXPR_ARRAY] = STEP_CALL,
         [EXPR_SUBSCRIPT] = STEP_CALL,      [EXPR_ROW_COMPARE] = STEP_ROW_COMPARE,
     };
+    Str pattern;
+    bool negated;
+    if (expr_is_constant_like(e, &negated, &pattern)) {
+        return like_step(c, pattern, negated, t);
+    }
     switch (e->kind) {
     case EXPR_ANY_ALL: t->kind = in_set_serves(e) ? STEP_IN : STEP_CALL; return ST_OK;
     case EXPR_ROW:

@@ -260,6 +260,7 @@ static Status dispatch(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t 
     case STEP_NULLIF: return eval_nullif(s, id, sel, n);
     case STEP_MIN_MAX: return eval_min_max(s, id, sel, n);
     case STEP_IN: return eval_in(s, id, sel, n);
+    case STEP_LIKE: return eval_like(s, id, sel, n);
     case STEP_ROW_COMPARE: return eval_row_compare(s, id, sel, n);
     }
     UNREACHABLE();

@@ -4,6 +4,7 @@
 #ifndef RDB_EXPR_EVAL_INT_H
 #define RDB_EXPR_EVAL_INT_H
 
+#include "access/heap.h"
 #include "expr/eval.h"
 #include "expr/expr_int.h"
 #include "os/thread.h"
@@ -25,6 +26,7 @@ typedef enum StepKind {
     STEP_MIN_MAX,
     STEP_IN, /* ANY or ALL over an array that is the same for all rows */
     STEP_ROW_COMPARE,
+    STEP_LIKE, /* with a constant pattern; op: negated; args: the text */
 } StepKind;
 
 /* One operation; its arguments are steps before it. */
@@ -36,6 +38,7 @@ typedef struct Step {
     ValueType type;
     const Expr *expr; /* payload: value, call, parameter number */
     uint32_t column;  /* STEP_COLUMN: of the chunk */
+    const HeapLike *like; /* STEP_LIKE */
     uint32_t nargs;
     uint32_t *args;
 } Step;
@@ -133,6 +136,7 @@ STATUS eval_coalesce(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n)
 STATUS eval_nullif(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n);
 STATUS eval_min_max(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n);
 STATUS eval_row_compare(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n);
+STATUS eval_like(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n);
 STATUS eval_in(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n);
 void in_set_free(InSet *set);
 

@@ -23,6 +23,12 @@ static inline Status expr_nomem(const ExprBuilder *b) { return ctx_nomem(b->cx, 
 /* The relabelling, change of representation or collation above an expression taken away. */
 const Expr *expr_strip(const Expr *e);
 
+/*
+ * text or name LIKE (or NOT LIKE) a pattern that is constant and cannot fail: one that does not end with the escape
+ * character, which is an error only if matching gets there.
+ */
+bool expr_is_constant_like(const Expr *e, bool *out_negated, Str *out_pattern);
+
 /* The default btree operator family of a type; 0 = none. */
 Oid expr_btree_family(Oid type);
 /* Strategy 1..5 of an operator on exactly these types in the type's default btree family; 0 = none. */

@@ -854,6 +854,22 @@ const Expr *expr_strip(const Expr *e)
     return e;
 }
 
+bool expr_is_constant_like(const Expr *e, bool *out_negated, Str *out_pattern)
+{
+    enum { TEXTLIKE = 850, TEXTNLIKE, NAMELIKE = 858, NAMENLIKE };
+    Oid oid = e->kind == EXPR_CALL && e->u.call->call.fn != NULL ? e->u.call->call.fn->oid : 0;
+    if (oid != TEXTLIKE && oid != TEXTNLIKE && oid != NAMELIKE && oid != NAMENLIKE) {
+        return false;
+    }
+    const Expr *pattern = e->args[1];
+    if (!expr_is_const(pattern) || pattern->u.value == NULL) {
+        return false;
+    }
+    *out_negated = oid == TEXTNLIKE || oid == NAMENLIKE;
+    *out_pattern = strview_str(&pattern->u.value->str);
+    return out_pattern->len == 0 || out_pattern->p[out_pattern->len - 1] != '\\';
+}
+
 Oid expr_btree_family(Oid type)
 {
     const OpclassRow *c = opclass_default(type == OID_VARCHAR ? OID_TEXT : type, METHOD_BTREE);

@@ -372,39 +372,21 @@ static Status take_in(Extract *x, const Expr *e, HeapPredicate *p, Taken *out)
     return ST_OK;
 }
 
-/* pg_proc OIDs: textlike, textnlike, namelike, namenlike. */
-static bool is_like(const Expr *e, bool *out_not)
+static Status take_like(Extract *x, Str pattern, bool negated, HeapPredicate *p, Taken *out)
 {
-    Oid oid = e->kind == EXPR_CALL && e->u.call->call.fn != NULL ? e->u.call->call.fn->oid : 0;
-    *out_not = oid == 851 || oid == 859;
-    return oid == 850 || oid == 858 || *out_not;
-}
-
-static Status take_like(Extract *x, const Expr *e, bool negated, HeapPredicate *p, Taken *out)
-{
-    const Expr *pattern = e->args[1];
     HeapLike *like = ARENA_NEW(x->b->arena, HeapLike);
-    if (like == NULL) {
-        return expr_nomem(x->b);
-    }
-    if (!expr_is_const(pattern) || pattern->u.value == NULL) {
-        return ST_OK;
-    }
-    Str text = strview_str(&pattern->u.value->str);
-    if (text.len > 0 && text.p[text.len - 1] == '\\') {
-        return ST_OK; /* perhaps an escape without a character: an error only if matching gets there */
-    }
-    Status st = heap_like_compile(x->b->cx, x->b->arena, text, '\\', like);
+    Status st = like != NULL ? heap_like_compile(x->b->cx, x->b->arena, pattern, '\\', like) : expr_nomem(x->b);
     p->test = negated ? HEAP_NOT_LIKE : HEAP_LIKE;
     p->order = HEAP_BYTES;
     p->like = like;
-    *out = st == ST_OK ? TAKEN_EXACTLY : TAKEN_NOT;
+    *out = TAKEN_EXACTLY;
     return st;
 }
 
 static Status take_shape(Extract *x, const Expr *e, const Expr **out_column, HeapPredicate *p, Taken *out)
 {
     Comparison c;
+    Str pattern;
     bool negated;
     *out_column = NULL;
     if (comparison(e, false, &c) || comparison(e, true, &c)) {
@@ -421,9 +403,9 @@ static Status take_shape(Extract *x, const Expr *e, const Expr **out_column, Hea
         *out_column = plain_column(e->args[0]);
         return take_in(x, e, p, out);
     }
-    if (is_like(e, &negated)) {
+    if (expr_is_constant_like(e, &negated, &pattern)) {
         *out_column = plain_column(e->args[0]);
-        return take_like(x, e, negated, p, out);
+        return take_like(x, pattern, negated, p, out);
     }
     bool is_not = e->kind == EXPR_NOT;
     *out_column = plain_column(is_not ? e->args[0] : e);
@@ -528,22 +510,18 @@ static Status like_prefix(const ExprBuilder *b, Str pattern, Str *out_prefix, bo
     return ST_OK;
 }
 
-static Status like_bound(const ExprBuilder *b, const Expr *e, ExprBound *out, bool *out_found)
+static Status like_bound(const ExprBuilder *b, Str pattern, ExprBound *out, bool *out_found)
 {
-    const Expr *pattern = e->args[1];
     Str prefix = {NULL, 0};
     bool whole = false;
     bool rest = false;
-    if (!expr_is_const(pattern) || pattern->u.value == NULL) {
-        return ST_OK;
-    }
-    Status st = like_prefix(b, strview_str(&pattern->u.value->str), &prefix, &whole, &rest);
+    Status st = like_prefix(b, pattern, &prefix, &whole, &rest);
     if (st != ST_OK || (prefix.len == 0 && !whole)) {
         return st;
     }
     ValueType text = value_type_of(OID_TEXT);
     StrView v = strview_make(prefix.p, (uint32_t)prefix.len);
-    st = expr_const(b, &text, &v, pattern->location, &out->value);
+    st = expr_const(b, &text, &v, -1, &out->value);
     out->kind = whole ? EXPR_BOUND_EQ : EXPR_BOUND_PREFIX;
     out->exact = whole || rest;
     *out_found = st == ST_OK;
@@ -575,10 +553,12 @@ Status expr_index_bound(const ExprBuilder *b, const Expr *conjunct, ColumnId id,
     Outer o = {outer, arg};
     ExprBound bound = {0};
     bool found = false;
-    bool negated;
+    Str pattern;
+    bool negated = false;
     Status st = ST_OK;
+    const bool is_like = expr_is_constant_like(conjunct, &negated, &pattern);
     const Expr *first = conjunct->nargs > 0 ? plain_column(conjunct->args[0]) : NULL;
-    if (conjunct->kind == EXPR_CALL && conjunct->nargs == 2 && !is_like(conjunct, &negated)) {
+    if (conjunct->kind == EXPR_CALL && conjunct->nargs == 2 && !is_like) {
         st = comparison_bound(b, conjunct, id, &o, &bound, &found);
     } else if (!is_column(first, id)) {
         found = false;
@@ -589,9 +569,9 @@ Status expr_index_bound(const ExprBuilder *b, const Expr *conjunct, ColumnId id,
                comparison_strategy(oper_by_oid(conjunct->u.call->oper)) == 3) {
         bound = (ExprBound){first, EXPR_BOUND_IN, conjunct->args[1], true};
         st = is_bound_value(b, conjunct->args[1], &o, &found);
-    } else if (is_like(conjunct, &negated) && !negated) {
+    } else if (is_like && !negated) {
         bound.column = first;
-        st = like_bound(b, conjunct, &bound, &found);
+        st = like_bound(b, pattern, &bound, &found);
     }
     if (st == ST_OK) {
         *out_found = found;

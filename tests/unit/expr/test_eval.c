@@ -221,6 +221,23 @@ static void rows_compare_by_the_first_difference(void **state)
     }
 }
 
+static void like_with_constant_patterns(void **state)
+{
+    (void)state;
+    ValueType types[2] = {type_of(OID_TEXT), type_of(OID_TEXT)};
+    const char *const rows[] = {"abc", NULL, "abcdefghijklmnopq", NULL, NULL, NULL, "xabc", NULL, "a", NULL};
+    Chunk *c = chunk_of(t, types, 2, 5, rows);
+    const char *const patterns[] = {"abc%", "abcdefg%", "%abc", "%b%", "a_c", "a", "%", "ab\\"};
+    const char *const want[] = {"t|t|NULL|f|f", "f|t|NULL|f|f", "t|f|NULL|t|f", "t|t|NULL|t|f",
+                                "t|f|NULL|f|f", "f|f|NULL|f|t", "t|t|NULL|t|t", "!22025@0"};
+    for (int i = 0; i < 8; i++) {
+        const Expr *e = op(t, "~~", col(t, 1, OID_TEXT), lit(t, OID_TEXT, patterns[i]));
+        assert_string_equal(results(t, e, c, types, 2), want[i]);
+    }
+    const Expr *e = op(t, "!~~", col(t, 1, OID_TEXT), lit(t, OID_TEXT, "abc%"));
+    assert_string_equal(results(t, e, c, types, 2), "f|f|NULL|t|t");
+}
+
 static void casts(void **state)
 {
     (void)state;
@@ -336,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(arrays_and_subscripts, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_compare_by_the_first_difference, setup, teardown),
+        cmocka_unit_test_setup_teardown(like_with_constant_patterns, setup, teardown),
         cmocka_unit_test_setup_teardown(casts, setup, teardown),
         cmocka_unit_test_setup_teardown(numeric_forms_keep_their_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters_are_read_once_and_anew_when_told, setup, teardown),
