@@ -136,7 +136,7 @@ static void recover_at(Stress *s, Disk *d, uint64_t io, uint64_t survival, uint6
     simdisk_free(found);
 }
 
-/* `budget_ms`: so long at most, spread over the run; 0 = every I/O. */
+/* About so many cuts, spread over the run; 0 = after every I/O. */
 static void form_a(uint64_t seed, uint64_t cuts)
 {
     Disk d;
@@ -144,6 +144,7 @@ static void form_a(uint64_t seed, uint64_t cuts)
     StressSink sink = {.arg = &d, .fail = broken, .now = disk_now};
     disk_new(&d, true);
     stress_config(seed, &config);
+    config.cross_check = true;
     Stress *s = stress_new(&config, &sink);
     (void)snprintf(doing, sizeof doing, "form a seed %llu, running", (unsigned long long)seed);
     Life l = {.s = s, .disk = d.disk, .is_new = true, .run = true, .checkpoint = seed % 2 == 0};
@@ -181,6 +182,7 @@ static void form_b(uint64_t seed, unsigned rounds)
     disk_new(&d, false);
     rng_seed(&rng, seed);
     stress_config(seed, &config);
+    config.cross_check = true;
     config.faults = true;
     config.threads = 2 + (unsigned)rng_below(&rng, 3);
     config.store.background = true;
@@ -240,7 +242,8 @@ static int soak(int64_t seconds)
         }
         char form = forms[seed % strlen(forms)];
         (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-        fprintf(log, "%s %c %llu ", date, form, (unsigned long long)seed);
+        const char *build = getenv("RDB_TXN_BUILD");
+        fprintf(log, "%s %s %c %llu ", build != NULL ? build : "-", date, form, (unsigned long long)seed);
         fflush(log);
         int64_t began = os_monotonic_us();
         one(form, seed, 400);
@@ -251,13 +254,23 @@ static int soak(int64_t seconds)
     return 0;
 }
 
+/* Lines of "form seed [cuts]"; # begins a comment. */
 static void seeds_that_must_hold(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        one('a', seed, 30);
-        one('b', seed, 0);
+    const char *path = getenv("RDB_TXN_SEEDS");
+    FILE *f = fopen(path != NULL ? path : "tests/crash/txn_seeds.txt", "r");
+    char line[200];
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        char form;
+        unsigned long long seed;
+        unsigned long long cuts = 30;
+        if (line[0] != '#' && sscanf(line, "%c %llu %llu", &form, &seed, &cuts) >= 2) {
+            one(form, seed, cuts);
+        }
     }
+    fclose(f);
 }
 
 int main(void)
