@@ -131,6 +131,9 @@ void txn_close(Ctx *cx, TxnSystem *ts, bool checkpoint)
             log_error(ts->log, LOG_WARNING, cx->err, "the last purge; the next start does it");
             err_clear(cx->err);
         }
+        if (ts->hooks.closing != NULL) {
+            ts->hooks.closing(ts->hooks.arg);
+        }
         store_each_versions(ts->store, free_versions, ts);
         store_close(cx, ts->store, checkpoint && !ts->abandoned);
     }

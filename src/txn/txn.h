@@ -58,6 +58,8 @@ typedef struct TxnHooks {
     Status (*shape)(void *arg, Ctx *cx, ObjectRef table, const HeapShape **out_shape);
     Status (*purge_keys)(void *arg, Ctx *cx, const TxnPurgeRow *row,
                          Status (*entry)(void *entry_arg, Ctx *cx, BTree *index, BTreeBytes key), void *entry_arg);
+    /* txn_close, after the last purge: the layers above let go of their tables and indexes. NULL = they have done so before. */
+    void (*closing)(void *arg);
 } TxnHooks;
 
 /*
