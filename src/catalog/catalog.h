@@ -45,7 +45,8 @@ enum { METHOD_HEAP = 2 };
  *     catalog_new; catalog_hooks -> txn_open; catalog_bootstrap (fresh directory) or nothing; catalog_open; txn_sweep
  */
 STATUS catalog_new(Budget *budget, Vfs *vfs, Error *err, Catalog **out_catalog);
-void catalog_free(Catalog *c); /* before txn_close; no view and no relation may be left; NULL is allowed */
+/* After txn_close, before which no view and no relation may be left (it closes the catalog through its hooks). NULL is allowed. */
+void catalog_free(Catalog *c);
 TxnHooks catalog_hooks(Catalog *c);
 
 /* Is there a catalog in this directory? (The root file is written last, so a half bootstrapped directory has none.) */

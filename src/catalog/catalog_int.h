@@ -117,6 +117,8 @@ void view_forget(CatView *v);
 typedef Status CatLoad(Ctx *cx, CatView *v, CatEntry *e);
 STATUS cat_entry(Ctx *cx, CatView *v, const CatKey *k, CatLoad *load, CatEntry **out_entry);
 
+void catalog_close(Catalog *c);
+
 /* ---- tables: table.c ---- */
 
 STATUS shapes_init(Catalog *c, Error *err);

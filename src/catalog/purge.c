@@ -174,9 +174,14 @@ static Status hook_purge_keys(void *arg, Ctx *cx, const TxnPurgeRow *row, PurgeE
     return st;
 }
 
+static void hook_closing(void *arg)
+{
+    catalog_close(arg);
+}
+
 TxnHooks catalog_hooks(Catalog *c)
 {
-    return (TxnHooks){.arg = c, .shape = hook_shape, .purge_keys = hook_purge_keys};
+    return (TxnHooks){.arg = c, .shape = hook_shape, .purge_keys = hook_purge_keys, .closing = hook_closing};
 }
 
 /* ---- verification ---- */

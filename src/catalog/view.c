@@ -29,23 +29,37 @@ STATUS catalog_new(Budget *budget, Vfs *vfs, Error *err, Catalog **out_catalog)
     return ST_OK;
 }
 
-void catalog_free(Catalog *c)
+/*
+ * Lets go of everything that rests on the store: the last thing that txn_close does above it, because until then purge may
+ * ask for tables.
+ */
+void catalog_close(Catalog *c)
 {
-    if (c == NULL) {
-        return;
-    }
     size_t cursor = 0;
     uint64_t oid, db;
+    atomic_store_explicit(&c->ready, false, memory_order_release);
     catalog_release(c->purge_rel);
-    if (c->epoch != NULL) {
-        epoch_free(c->epoch); /* runs what was retired */
-    }
+    c->purge_rel = NULL;
+    epoch_free(c->epoch); /* runs what was retired */
+    c->epoch = NULL;
     cache_done(c);
     while (u64map_next(&c->databases, &cursor, &oid, &db)) {
         database_free(c, (CatDatabase *)(uintptr_t)db);
     }
     u64map_done(&c->databases);
     database_free(c, c->shared);
+    c->shared = NULL;
+    c->ts = NULL;
+}
+
+void catalog_free(Catalog *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    if (c->epoch != NULL) {
+        catalog_close(c); /* there was no txn_close */
+    }
     mutex_done(&c->databases_mutex);
     mutex_done(&c->oid_mutex);
     mem_free(c->budget, c, sizeof *c);

@@ -83,12 +83,10 @@ static inline Status try_open(Fixture *f, bool create)
 
 static inline void close_engine(Fixture *f, bool clean)
 {
+    txn_close(&f->cx, f->ts, clean);
+    f->ts = NULL;
     catalog_free(f->cat);
     f->cat = NULL;
-    if (f->ts != NULL) {
-        txn_close(&f->cx, f->ts, clean);
-    }
-    f->ts = NULL;
     vfs_free(f->vfs);
     f->vfs = NULL;
 }
