@@ -156,11 +156,44 @@ void in_set_free(InSet *set)
     }
 }
 
+#define SCAN(T)                                                                                                        \
+    {                                                                                                                  \
+        const T *x = v->data;                                                                                          \
+        const T *values = set->values.data;                                                                            \
+        for (uint32_t i = 0; i < n; i++) {                                                                             \
+            const uint32_t row = sel_row(sel, i);                                                                      \
+            bool found = false;                                                                                        \
+            for (uint32_t k = 0; k < set->nvalues; k++) {                                                              \
+                found |= values[k] == x[row];                                                                          \
+            }                                                                                                          \
+            r[row] = found != all;                                                                                     \
+        }                                                                                                              \
+        return true;                                                                                                   \
+    }
+
+/* A short list of integers and rows without NULLs; false: not this case. */
+static bool scan_integers(const InSet *set, const ValueType *t, bool all, const Vector *v, const uint16_t *sel,
+                          uint32_t n, uint8_t *r)
+{
+    if (set->hashed || set->has_null || v->nulls != NULL || !bytes_decide(t)) {
+        return false;
+    }
+    switch (t->phys) {
+    case P_I16: SCAN(int16_t)
+    case P_I32: SCAN(int32_t)
+    case P_I64: SCAN(int64_t)
+    default: return false;
+    }
+}
+
 static void look_up(ExprState *s, const InSet *set, const ValueType *t, bool all, const Vector *v, const uint16_t *sel,
                     uint32_t n, Vector *out)
 {
     uint8_t *r = out->data;
     const bool bytes = bytes_decide(t);
+    if (scan_integers(set, t, all, v, sel, n, r)) {
+        return;
+    }
     if (set->hashed) {
         type_hash(t, v, sel, n, false, s->hashes);
     }

@@ -6,24 +6,31 @@
  */
 #include "expr/eval_int.h"
 
-/* A value whose bytes are at p. All of a prefix of up to four bytes lies in the view itself. */
-static inline bool has_prefix(const StrView *v, const Str *prefix)
+/* The first four bytes of a value as a number, zero padded (V1 of value.h). */
+static inline uint32_t head(const StrView *v) { return load_u32(v->prefix); }
+
+/* Branch-free for prefixes of up to four bytes: whether they match is unpredictable. */
+static inline bool has_prefix(const StrView *v, const Str *prefix, uint32_t want, uint32_t mask)
 {
-    if (v->len < prefix->len) {
-        return false;
+    bool starts = (((head(v) ^ want) & mask) == 0) & (v->len >= prefix->len);
+    if (prefix->len <= sizeof want) {
+        return starts;
     }
-    const char *p = prefix->len <= sizeof v->prefix ? v->prefix : strview_ptr(v);
-    return memcmp(p, prefix->p, prefix->len) == 0;
+    return starts && memcmp(strview_ptr(v), prefix->p, prefix->len) == 0;
 }
 
 static void match_prefix(const HeapLike *like, uint8_t negated, const Vector *v, const uint16_t *sel, uint32_t n,
                          uint8_t *r)
 {
     const StrView *x = v->data;
+    const size_t len = like->text.len < sizeof(uint32_t) ? like->text.len : sizeof(uint32_t);
+    uint32_t want = 0;
+    memcpy(&want, like->text.p, len);
+    const uint32_t mask = (uint32_t)((UINT64_C(1) << (8 * len)) - 1);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = sel_row(sel, i);
         if (!vec_is_null(v, row)) {
-            r[row] = has_prefix(&x[row], &like->text) != negated;
+            r[row] = has_prefix(&x[row], &like->text, want, mask) != negated;
         }
     }
 }

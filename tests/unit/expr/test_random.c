@@ -452,7 +452,9 @@ static void random_trees_agree_with_the_definition(void **state)
         for (uint32_t k = 0; k < ROWS; k++) {
             want[k] = ref(e, k, NULL);
         }
-        print_message(text != NULL ? "# tree %llu\n" : "", (unsigned long long)i);
+        if (text != NULL) {
+            print_message("# tree %llu\n", (unsigned long long)i);
+        }
         run_shapes(e, all, pairs, want);
         run_folded(e, all, want);
         run_constant(e, want);
