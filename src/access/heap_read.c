@@ -8,7 +8,7 @@ bool heap_locate(const HeapPage *p, unsigned c, const HeapDir **out_dir, HeapVal
     ASSERT(p->layout != NULL && c < p->layout->n_columns);
     const HeapColumn *col = &p->layout->columns[c];
     *out_dir = NULL;
-    if (c >= p->n_columns) {
+    if (col->dropped || c >= p->n_columns) { /* a dropped one may be of another width here: an aborted ADD COLUMN's */
         *out_value = col->dropped ? heap_null() : col->fill;
         return true;
     }
