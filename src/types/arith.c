@@ -143,7 +143,7 @@ GCD(int64_t, uint64_t)
 #define INTEGER(T, p, U, type, MIN, BITS)                                                                              \
     KERNEL2(                                                                                                           \
         k_##p##mod, T, T, T,                                                                                           \
-        if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } r = b == -1 ? 0 : (T)(a % b);)        \
+        if (UNLIKELY(b == 0)) { FAIL(ST_DIVISION_BY_ZERO, "division by zero"); } r = (T)(b == -1 ? 0 : a % b);)        \
     KERNEL1(                                                                                                           \
         k_##p##um, T, T, if (UNLIKELY(a == MIN)) { return out_of_range(fx, row, type); } r = (T)-a;)                   \
     KERNEL1(k_##p##up, T, T, r = a;)                                                                                   \
