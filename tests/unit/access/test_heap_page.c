@@ -215,10 +215,10 @@ static void damage(Rng *rng, uint8_t *p, size_t len)
     for (uint64_t n = 1 + rng_below(rng, 4); n > 0 && len > 0; n--) {
         size_t at = rng_below(rng, 3) == 0 ? (size_t)rng_below(rng, len < 24 ? len : 24) : (size_t)rng_below(rng, len);
         uint64_t how = rng_below(rng, 4);
-        p[at] = how == 0   ? 0
+        p[at] = (uint8_t)(how == 0   ? 0
                 : how == 1 ? 0xff
                 : how == 2 ? (uint8_t)(p[at] ^ 1 << rng_below(rng, 8))
-                           : (uint8_t)rng_next(rng);
+                           : (uint8_t)rng_next(rng));
     }
 }
 
