@@ -23,7 +23,7 @@ void stress_config(uint64_t seed, StressConfig *out)
     Rng r;
     rng_seed(&r, mix64(seed));
     *out = (StressConfig){.seed = seed, .threads = 1 + (unsigned)rng_below(&r, 5),
-                          .txns = 30 + (unsigned)rng_below(&r, 150),
+                          .txns = rng_below(&r, 4) == 0 ? 400 : 30 + (unsigned)rng_below(&r, 150),
                           .tables = 1 + (unsigned)rng_below(&r, 3), .keys = 6 + (unsigned)rng_below(&r, 80),
                           .ddl = rng_below(&r, 3) == 0 ? 120 : 25, .long_values = rng_below(&r, 3) != 0};
     store_config_default(&out->store);
@@ -39,7 +39,8 @@ void stress_config(uint64_t seed, StressConfig *out)
     out->txn.background = rng_below(&r, 3) != 0;
     out->txn.max_transactions = 64;
     out->txn.deadlock_timeout_us = 20000;
-    out->txn.undo_memory_bytes = rng_below(&r, 2) == 0 ? 1u << 20 : 64u << 20;
+    /* Hardly more than the chunks that writers fill: the others go to the file. */
+    out->txn.undo_memory_bytes = rng_below(&r, 2) == 0 ? (out->threads + 2) * (UNDO_CHUNK_BYTES + 64) : 64u << 20;
 }
 
 Stress *stress_new(const StressConfig *config, const StressSink *sink)
@@ -75,13 +76,14 @@ void stress_free(Stress *s)
 }
 
 StressConfig *stress_settings(Stress *s) { return &s->config; }
+bool stress_stopped(const Stress *s) { return atomic_load_explicit(&s->stop, memory_order_acquire); }
 TxnSystem *stress_system(Stress *s) { return s->ts; }
 
 void stress_stats(const Stress *s, StressStats *out)
 {
 #define GET(field) .field = atomic_load_explicit(&s->field, memory_order_relaxed)
     *out = (StressStats){GET(commits), GET(aborts), GET(reads), GET(rows_compared), GET(conflicts), GET(deadlocks),
-                         GET(unique_violations), GET(retries), GET(moved), GET(ddl), GET(given_up)};
+                         GET(unique_violations), GET(retries), GET(moved), GET(ddl), GET(given_up), GET(spilled)};
 #undef GET
 }
 
@@ -264,7 +266,8 @@ static void run_txn(Worker *w)
         worker_judge(w, st, "beginning");
         return;
     }
-    run_statements(w, kind, 1 + (unsigned)rng_below(&w->rng, 6), &ok);
+    unsigned n = kind == KIND_LONG_READER && x % 4 == 0 ? 60 : 1 + (unsigned)rng_below(&w->rng, 6);
+    run_statements(w, kind, n, &ok);
     if (ok && rng_below(&w->rng, 5) != 0) {
         worker_commit(w, rng_below(&w->rng, 2) == 0);
     } else {
@@ -443,6 +446,7 @@ void stress_close(Stress *s, bool checkpoint)
     table_unref(s->catalog);
     s->catalog = NULL;
     if (s->ts != NULL) {
+        atomic_fetch_add_explicit(&s->spilled, atomic_load_explicit(&s->ts->undo.spilled, memory_order_relaxed), memory_order_relaxed);
         txn_close(&cx, s->ts, checkpoint);
         s->ts = NULL;
     }

@@ -61,10 +61,11 @@ void stress_cut(Stress *s);
 
 /* The newest commit acknowledged to a client at or before a time of the sink's clock. */
 uint64_t stress_acknowledged(Stress *s, uint64_t until);
+bool stress_stopped(const Stress *s); /* did an I/O error end the run? */
 TxnSystem *stress_system(Stress *s); /* NULL while closed */
 
 typedef struct StressStats {
-    uint64_t commits, aborts, reads, rows_compared, conflicts, deadlocks, unique_violations, retries, moved, ddl, given_up;
+    uint64_t commits, aborts, reads, rows_compared, conflicts, deadlocks, unique_violations, retries, moved, ddl, given_up, spilled;
 } StressStats;
 void stress_stats(const Stress *s, StressStats *out);
 

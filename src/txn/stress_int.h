@@ -163,7 +163,7 @@ struct Stress {
     struct Worker *workers[16]; /* while running */
     uint64_t runs;
     _Atomic uint64_t commits, aborts, reads, rows_compared, conflicts, deadlocks, unique_violations, retries, moved, ddl,
-        given_up;
+        given_up, spilled;
 };
 
 _Noreturn void stress_fail(Stress *s, const char *fmt, ...) PRINTF_LIKE(2, 3);

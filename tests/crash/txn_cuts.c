@@ -1,9 +1,9 @@
 /*
  * Power cuts over random transactions (txn/stress.h): a cut after each I/O of recorded runs under the deterministic scheduler, each
- * with several survivals; and free-running threads with cuts at random moments.
+ * with several survivals; free-running threads with cuts at random moments; and failing allocations and I/O.
  *
  * In `make test` the seeds of txn_seeds.txt run. RDB_TXN_SECONDS=n searches new seeds for n seconds and appends each with its
- * result to RDB_TXN_LOG; RDB_TXN_FORM (a, b) and RDB_TXN_SEED run one. A failure prints form, seed and what was being tried.
+ * result to RDB_TXN_LOG; RDB_TXN_FORM (a, b, f) and RDB_TXN_SEED run one. A failure prints form, seed and what was being tried.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,7 +73,60 @@ typedef struct Life {
     bool is_new, run, verify, cut, checkpoint;
     uint64_t acknowledged;
     uint64_t first_io; /* result: where a new system stood */
+    struct Faults *faults;
 } Life;
+
+/* What goes wrong in a run, and a count of what did. */
+typedef struct Faults {
+    MemFault mem;
+    bool while_opening;
+    uint64_t nth;
+    bool persistent;
+    enum { FAULT_MEMORY, FAULT_IO, FAULT_FULL, FAULT_CAPACITY } kind;
+    SimDisk *disk;
+    bool fired; /* result */
+    _Atomic bool done;
+} Faults;
+
+static void faults_arm(Faults *f)
+{
+    switch (f->kind) {
+    case FAULT_MEMORY:
+        f->mem.persistent = f->persistent;
+        atomic_store(&f->mem.countdown, (int64_t)f->nth);
+        break;
+    case FAULT_IO:
+        simdisk_fail_at(f->disk, SIM_ANY, f->nth, f->persistent, ST_IO_ERROR);
+        break;
+    case FAULT_FULL:
+        simdisk_fail_at(f->disk, SIM_ALLOCS, f->nth, f->persistent, ST_DISK_FULL);
+        break;
+    default:
+        simdisk_set_capacity(f->disk, simdisk_used_bytes(f->disk) + f->nth * 65536);
+        break;
+    }
+}
+
+static void faults_end(Faults *f)
+{
+    atomic_store(&f->done, true);
+    f->fired |= atomic_load(&f->mem.fired) > 0 || simdisk_faults_fired(f->disk) > 0;
+    atomic_store(&f->mem.countdown, -1);
+    simdisk_heal(f->disk);
+    simdisk_set_capacity(f->disk, 0);
+}
+
+/* Memory that is short comes back some day: a rollback waits for it. */
+static void healer(void *arg)
+{
+    Faults *f = arg;
+    for (int64_t us = 0; !atomic_load(&f->done); us = atomic_load(&f->mem.fired) > 0 ? us + 10000 : 0) {
+        os_sleep_us(10000);
+        if (us > 500000) {
+            atomic_store(&f->mem.countdown, -1);
+        }
+    }
+}
 
 static void live(void *arg)
 {
@@ -83,8 +136,18 @@ static void live(void *arg)
     Vfs *vfs;
     err_clear(&err);
     budget_init(&budget, "engine", NULL, 0, 0);
+    Faults *f = l->faults;
+    if (f != NULL) {
+        budget.fault = &f->mem;
+    }
     OK(simdisk_vfs(l->disk, &err, &vfs));
+    if (f != NULL && f->while_opening) {
+        faults_arm(f);
+    }
     Status st = stress_open(l->s, vfs, &budget, NULL, l->is_new, l->acknowledged);
+    if (f != NULL && !f->while_opening) {
+        faults_arm(f);
+    }
     l->first_io = simdisk_io_count(l->disk);
     if (st == ST_OK && l->cut) {
         stress_cut(l->s);
@@ -93,8 +156,19 @@ static void live(void *arg)
         st = stress_verify(l->s);
     }
     if (st == ST_OK && l->run) {
+        OsThread *help = NULL;
+        if (f != NULL && f->kind == FAULT_MEMORY) {
+            OK(os_thread_start("healer", healer, f, &err, &help));
+        }
         stress_run(l->s);
-        st = simdisk_is_cut(l->disk) ? ST_IO_ERROR : stress_verify(l->s);
+        if (f != NULL) {
+            faults_end(f);
+            if (help != NULL) {
+                os_thread_join(help);
+            }
+            stress_settings(l->s)->faults = stress_stopped(l->s);
+        }
+        st = stress_stopped(l->s) || simdisk_is_cut(l->disk) ? ST_IO_ERROR : stress_verify(l->s);
     }
     stress_close(l->s, l->checkpoint && st == ST_OK);
     vfs_free(vfs);
@@ -106,11 +180,11 @@ static void print_stats(const Stress *s, uint64_t ios)
     StressStats x;
     stress_stats(s, &x);
     printf("# %s: %llu I/Os, %llu commits, %llu aborts, %llu reads, %llu rows compared, %llu conflicts, %llu deadlocks, %llu unique, "
-           "%llu retries, %llu moved, %llu ddl, %llu given up\n",
+           "%llu retries, %llu moved, %llu ddl, %llu given up, %llu chunks spilled\n",
            doing, (unsigned long long)ios, (unsigned long long)x.commits, (unsigned long long)x.aborts,
            (unsigned long long)x.reads, (unsigned long long)x.rows_compared, (unsigned long long)x.conflicts,
            (unsigned long long)x.deadlocks, (unsigned long long)x.unique_violations, (unsigned long long)x.retries,
-           (unsigned long long)x.moved, (unsigned long long)x.ddl, (unsigned long long)x.given_up);
+           (unsigned long long)x.moved, (unsigned long long)x.ddl, (unsigned long long)x.given_up, (unsigned long long)x.spilled);
 }
 
 /* ---- form a: every I/O of a recorded run ---- */
@@ -215,21 +289,77 @@ static void form_b(uint64_t seed, unsigned rounds)
     disk_done(&d);
 }
 
+/* ---- form f: failing allocations and I/O ---- */
+
+/* One engine's life with a fault; what it left is opened again and must be right. *out_fired false: the run met no fault. */
+static void with_fault(uint64_t seed, Faults f, bool *out_fired)
+{
+    Disk d;
+    StressConfig config;
+    StressSink sink = {.arg = &d, .fail = broken, .now = disk_now};
+    disk_new(&d, false);
+    f.disk = d.disk;
+    atomic_init(&f.mem.countdown, -1);
+    stress_config(seed, &config);
+    config.threads = 1 + (unsigned)(seed % 2);
+    config.txns = f.kind == FAULT_MEMORY ? 15 : 60;
+    config.long_values = true;
+    config.faults = false;
+    Stress *s = stress_new(&config, &sink);
+    Life first = {.s = s, .disk = d.disk, .is_new = true};
+    OK(sched_run(seed, 2, live, &first, &d.err, NULL));
+    stress_settings(s)->faults = true;
+    Life l = {.s = s, .disk = d.disk, .run = true, .faults = &f};
+    OK(sched_run(seed, 2, live, &l, &d.err, NULL));
+    faults_end(&f);
+    stress_settings(s)->faults = false;
+    Life after = {.s = s, .disk = d.disk, .verify = true, .cut = true, .acknowledged = stress_acknowledged(s, UINT64_MAX)};
+    OK(sched_run(seed, 2, live, &after, &d.err, NULL));
+    *out_fired = f.fired;
+    if (getenv("RDB_TXN_VERBOSE") != NULL) {
+        print_stats(s, simdisk_io_count(d.disk));
+    }
+    stress_free(s);
+    disk_done(&d);
+}
+
+static void form_f(uint64_t seed, uint64_t stride)
+{
+    Faults f = {.kind = seed % 4, .persistent = seed / 4 % 2 == 1, .while_opening = seed / 8 % 3 == 0};
+    bool fired = true;
+    unsigned quiet = 0;
+    for (uint64_t n = 1 + seed % stride; quiet < 2 && n < 100000; n += stride) {
+        f.nth = n;
+        (void)snprintf(doing, sizeof doing, "form f seed %llu (kind %d, persistent %d, while opening %d), fault %llu",
+                       (unsigned long long)seed, f.kind, f.persistent, f.while_opening, (unsigned long long)n);
+        with_fault(seed, f, &fired);
+        quiet = fired ? 0 : quiet + 1;
+        if (f.kind == FAULT_CAPACITY && n > 40) {
+            break;
+        }
+    }
+    if (getenv("RDB_TXN_VERBOSE") != NULL) {
+        printf("# %s was the last\n", doing);
+    }
+}
+
 /* ---- the tests ---- */
 
 static void one(char form, uint64_t seed, uint64_t cuts)
 {
     if (form == 'a') {
         form_a(seed, cuts);
-    } else {
+    } else if (form == 'b') {
         form_b(seed, 6);
+    } else {
+        form_f(seed, 1 + cuts);
     }
 }
 
 static int soak(int64_t seconds)
 {
     const char *path = getenv("RDB_TXN_LOG") != NULL ? getenv("RDB_TXN_LOG") : "txn_soak.log";
-    const char *forms = getenv("RDB_TXN_FORM") != NULL ? getenv("RDB_TXN_FORM") : "ab";
+    const char *forms = getenv("RDB_TXN_FORM") != NULL ? getenv("RDB_TXN_FORM") : "abf";
     int64_t until = os_monotonic_us() + seconds * 1000000;
     uint64_t seed = (uint64_t)os_wall_us();
     while (os_monotonic_us() < until) {
@@ -246,7 +376,7 @@ static int soak(int64_t seconds)
         fprintf(log, "%s %s %c %llu ", build != NULL ? build : "-", date, form, (unsigned long long)seed);
         fflush(log);
         int64_t began = os_monotonic_us();
-        one(form, seed, 400);
+        one(form, seed, form == 'a' ? 400 : 40);
         fprintf(log, "ok %lld ms\n", (long long)(os_monotonic_us() - began) / 1000);
         fclose(log);
         seed++;
