@@ -82,7 +82,8 @@ static Status number(Compiler *c, const Step *t, uint32_t *out)
 /* Does the construct evaluate parts for fewer rows? (Opens scopes.) */
 static bool narrows(unsigned kind)
 {
-    return kind == STEP_AND || kind == STEP_OR || kind == STEP_CASE || kind == STEP_COALESCE;
+    return kind == STEP_AND || kind == STEP_OR || kind == STEP_CASE || kind == STEP_COALESCE ||
+           kind == STEP_ROW_COMPARE;
 }
 
 static Status args_of(Compiler *c, const Expr *e, uint32_t depth, Step *t)

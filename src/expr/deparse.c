@@ -461,12 +461,12 @@ static Status put_row_compare(Deparse *d, const Expr *e)
 {
     static const char *const words[] = {" < ROW(", " <= ROW(", " >= ROW(", " > ROW("};
     const uint32_t n = e->nargs / 2;
-    open_paren(d);
+    strbuf_putc(d->out, '('); /* also when pretty */
     Status st = put_function_like(d, "ROW(", e->args, n, ")");
     if (st == ST_OK) {
         st = put_function_like(d, words[e->op], e->args + n, n, ")");
     }
-    close_paren(d);
+    strbuf_putc(d->out, ')');
     return st;
 }
 

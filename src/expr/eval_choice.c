@@ -301,41 +301,59 @@ Status eval_min_max(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n)
     return ST_OK;
 }
 
-/* The first pair that differs decides; a NULL before it makes the row unknown (SQL:2016, 8.2). */
+/* Enters what a pair says; keeps in `left` the rows it leaves open. left may be sel. */
+static uint32_t compare_pair(const ValueType *type, unsigned op, const Vector *a, const Vector *b, const uint16_t *sel,
+                             uint32_t n, Vector *out, uint16_t *left)
+{
+    CompareFn *compare_fn = type_compare(type);
+    const bool less_op = op == EXPR_ROW_LT || op == EXPR_ROW_LE;
+    uint8_t *r = out->data;
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = sel_row(sel, i);
+        if (vec_is_null(a, row) || vec_is_null(b, row)) {
+            vec_set_null(out, row);
+            continue;
+        }
+        int c = compare_fn(type, vec_at(a, row), vec_at(b, row));
+        r[row] = c == 0 ? op == EXPR_ROW_LE || op == EXPR_ROW_GE : (c < 0) == less_op;
+        left[k] = (uint16_t)row;
+        k += c == 0;
+    }
+    return k;
+}
+
+/* The first pair that differs decides, and one with a NULL makes the row unknown; later ones are not evaluated. */
 Status eval_row_compare(ExprState *s, uint32_t id, const uint16_t *sel, uint32_t n)
 {
     const Step *t = &s->program->steps[id];
     const uint32_t pairs = t->nargs / 2;
-    const Vector *v;
-    Vector *out;
-    Status st = ST_OK;
-    for (uint32_t i = 0; i < t->nargs && st == ST_OK; i++) {
-        st = step_eval(s, t->args[i], sel, n, &v);
-    }
-    if (st == ST_OK) {
-        st = step_output(s, id, &out);
-    }
-    if (st != ST_OK) {
-        return st;
-    }
-    uint8_t *r = out->data;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t row = sel_row(sel, i);
-        int c = 0;
-        bool unknown = false;
-        for (uint32_t k = 0; k < pairs && c == 0 && !unknown; k++) {
-            const Vector *a = s->steps[t->args[k]].v;
-            const Vector *b = s->steps[t->args[pairs + k]].v;
-            unknown = vec_is_null(a, row) || vec_is_null(b, row);
-            c = unknown ? 0 : type_cmp(&t->expr->args[k]->type, vec_at(a, row), vec_at(b, row));
+    const uint32_t mark = s->nsels;
+    const uint32_t total = n;
+    bool opened = false;
+    const Vector *a;
+    const Vector *b;
+    Vector *out = NULL;
+    uint16_t *left = sel_take(s);
+    Status st = left != NULL ? step_output(s, id, &out) : ST_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < pairs && n > 0 && st == ST_OK; i++) {
+        if (n < total && !opened) {
+            scope_open(s);
+            opened = true;
         }
-        if (unknown) {
-            vec_set_null(out, row);
+        st = step_eval(s, t->args[i], sel, n, &a);
+        if (st == ST_OK) {
+            st = step_eval(s, t->args[pairs + i], sel, n, &b);
         }
-        bool less_op = t->op == EXPR_ROW_LT || t->op == EXPR_ROW_LE;
-        bool or_equal = t->op == EXPR_ROW_LE || t->op == EXPR_ROW_GE;
-        r[row] = c == 0 ? or_equal : (c < 0) == less_op;
+        if (st == ST_OK) {
+            n = compare_pair(&t->expr->args[i]->type, t->op, a, b, sel, n, out, left);
+            sel = left;
+        }
     }
+    if (opened) {
+        scope_close(s);
+    }
+    s->nsels = mark;
     s->steps[id].v = out;
-    return ST_OK;
+    return st;
 }

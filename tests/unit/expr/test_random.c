@@ -238,19 +238,14 @@ static Ref ref_in(const Expr *e, uint32_t row, const Ref *cv)
 static Ref ref_row_compare(const Expr *e, uint32_t row, const Ref *cv)
 {
     uint32_t n = e->nargs / 2;
-    Ref v[4];
-    for (uint32_t i = 0; i < e->nargs; i++) {
-        v[i] = ref(e->args[i], row, cv);
-        if (v[i].failed) {
-            return v[i];
+    for (uint32_t i = 0; i < n; i++) { /* pairs after the one that decides are not evaluated */
+        Ref a = ref(e->args[i], row, cv);
+        Ref b = a.failed ? a : ref(e->args[n + i], row, cv);
+        if (b.failed || a.null || b.null) {
+            return (Ref){.failed = b.failed, .null = true};
         }
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (v[i].null || v[n + i].null) {
-            return (Ref){.null = true};
-        }
-        if (v[i].v != v[n + i].v) {
-            return (Ref){.v = (v[i].v < v[n + i].v) == (e->op == EXPR_ROW_LT || e->op == EXPR_ROW_LE)};
+        if (a.v != b.v) {
+            return (Ref){.v = (a.v < b.v) == (e->op == EXPR_ROW_LT || e->op == EXPR_ROW_LE)};
         }
     }
     return (Ref){.v = e->op == EXPR_ROW_LE || e->op == EXPR_ROW_GE};

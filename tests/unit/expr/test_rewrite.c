@@ -114,7 +114,13 @@ static void text_is_as_pg_get_expr_prints_it(void **state)
     prints(fn(t, 3060, OID_TEXT, two, 2), "\"left\"(t, 2)", NULL);
     const Expr *pair[] = {a(), b()};
     assert_int_equal(expr_row_compare(&t->b, EXPR_ROW_LT, pair, elements, 2, -1, &e), ST_OK);
-    prints(e, "(ROW(a, b) < ROW(1, 2))", "ROW(a, b) < ROW(1, 2)");
+    prints(e, "(ROW(a, b) < ROW(1, 2))", NULL);
+    assert_int_equal(expr_distinct(&t->b, oper("=", OID_INT4, OID_INT4), a(), b(), true, -1, &e), ST_OK);
+    prints(e, "(NOT (a IS DISTINCT FROM b))", "NOT a IS DISTINCT FROM b");
+    prints(op(t, ">", op(t, "-", NULL, a()), i4("1")), "((- a) > 1)", "(- a) > 1");
+    assert_int_equal(expr_bool_test(&t->b, not_of(t, both), EXPR_IS_TRUE, &e), ST_OK);
+    prints(e, "((NOT ((a > 0) AND (flag OR (NOT flag)))) IS TRUE)",
+           "(NOT (a > 0 AND (flag OR NOT flag))) IS TRUE");
     assert_int_equal(expr_coalesce(&t->b, pair, 2, -1, &e), ST_OK);
     prints(e, "COALESCE(a, b)", NULL);
     assert_int_equal(expr_subscript(&t->b, array, false, elements, 1, -1, &e), ST_OK);
