@@ -231,6 +231,13 @@ STATUS cat_changed_name(Ctx *cx, CatView *v, Oid schema, Str name)
     return cat_changed(cx, v, &(CatKey){.kind = ENTRY_NAME, .database = v->database, .oid = schema, .name = name});
 }
 
+CatKey object_key(const CatView *v, CatKind kind, Oid oid, Str name)
+{
+    bool shared = kind == CAT_ROLE || kind == CAT_DATABASE;
+    unsigned base = name.len != 0 ? ENTRY_OBJECT_NAME : ENTRY_OBJECT;
+    return (CatKey){.kind = (uint8_t)(base + kind), .database = shared ? 0 : v->database, .oid = oid, .name = name};
+}
+
 /* Drops the entries made from own rows. */
 void view_forget(CatView *v)
 {

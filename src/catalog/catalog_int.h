@@ -39,13 +39,14 @@ typedef struct CatShape {
 
 /* ---- the cache: cache.c ---- */
 
-typedef enum CatEntryKind { ENTRY_RELATION = 1, ENTRY_NAME } CatEntryKind;
+/* ENTRY_OBJECT and ENTRY_OBJECT_NAME: one kind for each CatKind, by adding it. */
+typedef enum CatEntryKind { ENTRY_RELATION = 1, ENTRY_NAME = 2, ENTRY_OBJECT = 8, ENTRY_OBJECT_NAME = 16 } CatEntryKind;
 
-/* The key: a relation by OID, or a relation's name in a schema. */
+/* The key: a relation by OID, a relation's name in a schema; another object by OID, or by name and (types) schema. */
 typedef struct CatKey {
     uint8_t kind; /* CatEntryKind */
     Oid database;
-    Oid oid; /* ENTRY_NAME: the schema */
+    Oid oid; /* by name: the schema, or 0 */
     Str name;
 } CatKey;
 
@@ -60,6 +61,7 @@ struct CatEntry {
     Oid oid;
     size_t bytes; /* of this allocation */
     Oid found;    /* ENTRY_NAME: the relation's OID, 0 = there is none */
+    CatObject object; /* ENTRY_OBJECT...: its oid is 0 when there is none */
     Arena arena;  /* ENTRY_RELATION: all that rel points to */
     CatRelation rel;
     uint16_t name_len;
@@ -112,6 +114,8 @@ void cache_done(Catalog *c);
 STATUS cat_changed(Ctx *cx, CatView *v, const CatKey *k);
 STATUS cat_changed_relation(Ctx *cx, CatView *v, Oid oid);
 STATUS cat_changed_name(Ctx *cx, CatView *v, Oid schema, Str name);
+/* Key of a small object: `oid` of the object, or of the schema when there is a name. */
+CatKey object_key(const CatView *v, CatKind kind, Oid oid, Str name);
 void view_forget(CatView *v);
 /* The entry of a key, made by `load` if need be. */
 typedef Status CatLoad(Ctx *cx, CatView *v, CatEntry *e);

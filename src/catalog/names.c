@@ -92,9 +92,9 @@ STATUS catalog_open_relation(Ctx *cx, CatView *v, Str schema, Str name, LockMode
 
 /* ---- small objects ---- */
 
-static Oid id_index(CatKind kind)
+static CatIndexNo id_index(CatKind kind)
 {
-    static const Oid index[] = {pg_namespace_oid_index, pg_authid_oid_index, pg_database_oid_index, pg_type_oid_index};
+    static const CatIndexNo index[] = {pg_namespace_oid_index, pg_authid_oid_index, pg_database_oid_index, pg_type_oid_index};
     return index[kind];
 }
 
@@ -137,44 +137,50 @@ static void fill_object(CatKind kind, const HeapValue *r, CatObject *o)
     }
 }
 
-static STATUS find_object(Ctx *cx, CatView *v, CatKind kind, CatIndexNo index, const HeapValue *key, unsigned n, CatObject *out)
+static Status load_object(Ctx *cx, CatView *v, CatEntry *e)
 {
+    static const CatIndexNo by_name[] = {pg_namespace_nspname_index, pg_authid_rolname_index, pg_database_datname_index, pg_type_typname_nsp_index};
+    bool named = e->kind >= ENTRY_OBJECT_NAME;
+    CatKind kind = (CatKind)(e->kind - (named ? ENTRY_OBJECT_NAME : ENTRY_OBJECT));
     CatRow row;
+    HeapValue key[2] = {named ? cat_str((Str){e->name, e->name_len}) : cat_oid(e->oid), cat_oid(e->oid)};
     ArenaMark mark = arena_mark(cx->arena);
-    Status st = cat_find_one(cx, v, index, key, n, &row);
-    if (st == ST_OK) {
-        *out = (CatObject){.oid = 0};
-        if (row.values != NULL) {
-            fill_object(kind, row.values, out);
-        }
+    Status st = cat_find_one(cx, v, named ? by_name[kind] : id_index(kind), key, named && kind == CAT_TYPE ? 2 : 1, &row);
+    if (st == ST_OK && row.values != NULL) {
+        fill_object(kind, row.values, &e->object);
     }
     arena_rewind(cx->arena, mark);
     return st;
 }
 
+static STATUS object_of(Ctx *cx, CatView *v, CatKey key, CatObject *out_object)
+{
+    CatEntry *e;
+    Status st = cat_entry(cx, v, &key, load_object, &e);
+    if (st == ST_OK) {
+        *out_object = e->object;
+        cache_release(e);
+    }
+    return st;
+}
+
 STATUS catalog_object(Ctx *cx, CatView *v, CatKind kind, Oid oid, CatObject *out_object)
 {
-    HeapValue key = cat_oid(oid);
-    return find_object(cx, v, kind, (CatIndexNo)id_index(kind), &key, 1, out_object);
+    return object_of(cx, v, object_key(v, kind, oid, (Str){NULL, 0}), out_object);
 }
 
 STATUS catalog_object_named(Ctx *cx, CatView *v, CatKind kind, Oid schema, Str name, CatObject *out_object)
 {
-    HeapValue key[2] = {cat_str(name), cat_oid(schema)};
-    switch (kind) {
-    case CAT_SCHEMA: return find_object(cx, v, kind, pg_namespace_nspname_index, key, 1, out_object);
-    case CAT_ROLE: return find_object(cx, v, kind, pg_authid_rolname_index, key, 1, out_object);
-    case CAT_DATABASE: return find_object(cx, v, kind, pg_database_datname_index, key, 1, out_object);
-    case CAT_TYPE: break;
-    }
-    if (schema != 0) {
-        return find_object(cx, v, kind, pg_type_typname_nsp_index, key, 2, out_object);
-    }
     Status st = ST_OK;
     *out_object = (CatObject){.oid = 0};
+    if (name.len == 0 || name.len > CAT_NAME_MAX) {
+        return ST_OK;
+    }
+    if (kind != CAT_TYPE || schema != 0) {
+        return object_of(cx, v, object_key(v, kind, kind == CAT_TYPE ? schema : 0, name), out_object);
+    }
     for (unsigned i = 0; st == ST_OK && out_object->oid == 0 && i < v->n_path; i++) {
-        key[1] = cat_oid(v->path[i]);
-        st = find_object(cx, v, kind, pg_type_typname_nsp_index, key, 2, out_object);
+        st = object_of(cx, v, object_key(v, kind, v->path[i], name), out_object);
     }
     return st;
 }

@@ -399,10 +399,35 @@ STATUS table_insert(Ctx *cx, Catalog *c, Txn *t, CatTable *tab, CatTableNo no, c
     return st == ST_OK ? insert_entries(cx, c, t, tab, no, values, tid, check) : st;
 }
 
+/* Rows that are objects of the cache are noted here, whoever changes them; relations have parts in many tables: ddl_*.c. */
+static STATUS note_object(Ctx *cx, CatView *v, CatTableNo no, const HeapValue *values)
+{
+    static const struct {
+        uint8_t table, kind, name;
+    } objects[] = {{CAT_pg_namespace, CAT_SCHEMA, pg_namespace_nspname},
+                   {CAT_pg_authid, CAT_ROLE, pg_authid_rolname},
+                   {CAT_pg_database, CAT_DATABASE, pg_database_datname},
+                   {CAT_pg_type, CAT_TYPE, pg_type_typname}};
+    for (unsigned i = 0; i < ARRAY_LEN(objects); i++) {
+        if (objects[i].table == no) {
+            CatKind kind = (CatKind)objects[i].kind;
+            Oid schema = kind == CAT_TYPE ? cat_get_oid(&values[pg_type_typnamespace]) : 0;
+            CatKey by_oid = object_key(v, kind, cat_get_oid(&values[0]), (Str){NULL, 0});
+            CatKey by_name = object_key(v, kind, schema, cat_get_str(&values[objects[i].name]));
+            Status st = cat_changed(cx, v, &by_oid);
+            return st == ST_OK ? cat_changed(cx, v, &by_name) : st;
+        }
+    }
+    return ST_OK;
+}
+
 STATUS cat_insert(Ctx *cx, CatView *v, CatTableNo no, const HeapValue *values)
 {
     CatTable *tab;
-    Status st = view_table(cx, v, no, &tab);
+    Status st = note_object(cx, v, no, values);
+    if (st == ST_OK) {
+        st = view_table(cx, v, no, &tab);
+    }
     if (st == ST_OK) {
         TxnFresh fresh = txn_fresh_begin(v->txn);
         st = table_insert(cx, v->catalog, v->txn, tab, no, values, true);
@@ -476,7 +501,13 @@ static STATUS update_row(Ctx *cx, CatView *v, CatTable *tab, CatTableNo no, cons
 STATUS cat_update(Ctx *cx, CatView *v, CatTableNo no, const CatRow *row, const HeapValue *values)
 {
     CatTable *tab;
-    Status st = view_table(cx, v, no, &tab);
+    Status st = note_object(cx, v, no, row->values);
+    if (st == ST_OK) {
+        st = note_object(cx, v, no, values);
+    }
+    if (st == ST_OK) {
+        st = view_table(cx, v, no, &tab);
+    }
     if (st == ST_OK) {
         TxnFresh fresh = txn_fresh_begin(v->txn);
         st = update_row(cx, v, tab, no, row, values);
@@ -491,7 +522,10 @@ STATUS cat_delete(Ctx *cx, CatView *v, CatTableNo no, const CatRow *row)
     CatTable *tab;
     TxnRowResult r;
     Tid tid;
-    Status st = view_table(cx, v, no, &tab);
+    Status st = note_object(cx, v, no, row->values);
+    if (st == ST_OK) {
+        st = view_table(cx, v, no, &tab);
+    }
     if (st == ST_OK) {
         TxnFresh fresh = txn_fresh_begin(v->txn);
         st = txn_delete(cx, v->txn, tab->heap, row->tid, (TxnSeen){TS_NONE}, &r, &tid);

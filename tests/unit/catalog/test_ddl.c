@@ -343,6 +343,8 @@ static void schemas_roles_and_databases(void **state)
     OK(f, catalog_object_named(&f->cx, &v, CAT_ROLE, 0, STR_LIT("joe"), &o));
     assert_true(o.oid == role && o.login && !o.superuser);
     OK(f, catalog_drop_role(&f->cx, &v, role));
+    OK(f, catalog_object(&f->cx, &v, CAT_ROLE, role, &o));
+    assert_int_equal(o.oid, 0);
     OK(f, catalog_create_database(&f->cx, &v, STR_LIT("second"), OID_TEMPLATE1, OID_ADMIN, &db));
     commit(f, &v);
 
@@ -359,6 +361,30 @@ static void schemas_roles_and_databases(void **state)
     catalog_view_done(&w);
     catalog_view_done(&v);
     check_store(f);
+}
+
+static void a_role_is_known_to_others_from_its_commit_on(void **state)
+{
+    Fixture *f = *state;
+    Oid role;
+    CatObject o;
+    CatView a = view_of(f, OID_POSTGRES_DB), b = view_of(f, OID_TEMPLATE1);
+    CatRoleNew r = {.name = STR_LIT("ann"), .login = true, .connection_limit = -1};
+    begin(f, &a);
+    begin(f, &b);
+    OK(f, catalog_object_named(&f->cx, &b, CAT_ROLE, 0, STR_LIT("ann"), &o));
+    assert_int_equal(o.oid, 0);
+    OK(f, catalog_create_role(&f->cx, &a, &r, &role));
+    OK(f, catalog_object_named(&f->cx, &a, CAT_ROLE, 0, STR_LIT("ann"), &o));
+    assert_int_equal(o.oid, role);
+    OK(f, catalog_object_named(&f->cx, &b, CAT_ROLE, 0, STR_LIT("ann"), &o));
+    assert_int_equal(o.oid, 0);
+    commit(f, &a);
+    OK(f, catalog_object_named(&f->cx, &b, CAT_ROLE, 0, STR_LIT("ann"), &o)); /* in another database, too */
+    assert_int_equal(o.oid, role);
+    commit(f, &b);
+    catalog_view_done(&a);
+    catalog_view_done(&b);
 }
 
 static void names_and_types_as_sql_shows_them(void **state)
@@ -476,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dropping_a_table_drops_all_of_its_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(dropping_a_column_drops_what_uses_it, setup, teardown),
         cmocka_unit_test_setup_teardown(schemas_roles_and_databases, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_role_is_known_to_others_from_its_commit_on, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_types_as_sql_shows_them, setup, teardown),
         cmocka_unit_test_setup_teardown(power_cuts_during_changes, setup, teardown),
         cmocka_unit_test(keys_order_as_the_index_does),
