@@ -67,10 +67,10 @@ static void take_frame(Run *r, const WireFrame *frame)
     err_clear(&r->err);
     Status st = wire_decode(frame, &r->err, &m);
     ASSERT((st == ST_OK) == (r->err.status == ST_OK));
-    if (frame->type != WIRE_COPY_DATA || !frame->more) {
+    take(r, frame->body.p, frame->body.len);
+    if (!frame->more) { /* after the body: pieces of CopyData join */
         take(r, &frame->type, 1);
     }
-    take(r, frame->body.p, frame->body.len);
     if (st == ST_OK && m.type == WIRE_BIND) {
         take_values(r, m.bind.values);
         for (uint32_t i = 0; i < m.bind.values.n; i++) {
