@@ -40,7 +40,8 @@ void stress_config(uint64_t seed, StressConfig *out)
     out->txn.max_transactions = 64;
     out->txn.deadlock_timeout_us = 20000;
     /* Hardly more than the chunks that writers fill: the others go to the file. */
-    out->txn.undo_memory_bytes = rng_below(&r, 2) == 0 ? (out->threads + 2) * (UNDO_CHUNK_BYTES + 64) : 64u << 20;
+    out->small_chunks = rng_below(&r, 2) == 0;
+    out->txn.undo_memory_bytes = out->small_chunks ? (out->threads + 2) * (UNDO_CHUNK_BYTES + 64) : 64u << 20;
 }
 
 Stress *stress_new(const StressConfig *config, const StressSink *sink)
@@ -411,6 +412,7 @@ Status stress_open(Stress *s, Vfs *vfs, Budget *budget, Log *log, bool is_new, u
         return st;
     }
     s->ts->commit_hook = model_commit_hook;
+    s->ts->undo.fill = s->config.small_chunks ? 2048 : UNDO_CHUNK_BYTES;
     uint64_t is = atomic_load_explicit(&s->ts->published, memory_order_acquire);
     if (!is_new && is < acknowledged) {
         stress_fail(s, "the commit at %llu was acknowledged, found is only %llu", (unsigned long long)acknowledged,

@@ -25,6 +25,7 @@ typedef struct StressConfig {
     unsigned ddl;      /* chance of a transaction that changes tables, in 1/1000 */
     bool long_values;  /* some go to overflow chains of several pages */
     bool faults;       /* errors of memory and disk are expected: the transaction is given up */
+    bool small_chunks; /* of undo: many of them, so that some are spilled */
     bool cross_check;  /* optimistic index look-ups are repeated under latches */
     StoreConfig store;
     TxnConfig txn;

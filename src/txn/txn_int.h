@@ -101,6 +101,9 @@ typedef struct UndoArena {
     File *file;
     Epoch *epoch;
     uint64_t file_limit;
+    size_t memory;            /* limit of resident bytes */
+    _Atomic uint32_t retired; /* chunks whose memory waits for readers to leave */
+    uint32_t fill; /* a chunk is complete at so many bytes; tests lower it */
     Mutex mutex; /* RANK_UNDO: ids, residency list, file slots */
     uint64_t next_id;
     UndoChunk lru; /* sentinel */

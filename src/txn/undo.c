@@ -4,7 +4,8 @@
  * U1  A chunk's number is never used again while the database is open, so a pointer finds its record or nothing.
  * U2  A chunk's bytes move from memory to the file once, when it is complete and not pinned; readers inside an epoch
  *     keep the old memory until they leave.
- * U3  Resident bytes stay within the budget: an allocation that would pass it spills the oldest complete chunk first.
+ * U3  Resident bytes stay within the limit: an allocation that would pass it spills the oldest complete chunk first. Only
+ *     the chunks that running writers are filling may pass it.
  */
 #include "txn/txn_int.h"
 
@@ -63,11 +64,22 @@ typedef struct DataNode {
     EpochNode node;
 } DataNode;
 
+/* Gives the memory back, and with it what writers had to take beyond the limit. */
+static void data_free(UndoArena *u, uint8_t *data)
+{
+    mem_free(&u->budget, data, UNDO_CHUNK_BYTES + sizeof(EpochNode));
+    if (UNLIKELY(atomic_load_explicit(&u->budget.limit, memory_order_relaxed) > u->memory)) {
+        size_t used = budget_used(&u->budget);
+        budget_set_limit(&u->budget, used > u->memory ? used : u->memory);
+    }
+}
+
 /* The first bytes of a retired buffer serve as its list node: nobody writes them, and readers of records start beyond. */
 static void data_retired(void *arg, EpochNode *node)
 {
     UndoArena *u = arg;
-    mem_free(&u->budget, (uint8_t *)node - UNDO_CHUNK_BYTES, UNDO_CHUNK_BYTES + sizeof(EpochNode));
+    data_free(u, (uint8_t *)node - UNDO_CHUNK_BYTES);
+    atomic_fetch_sub_explicit(&u->retired, 1, memory_order_relaxed);
 }
 
 static uint8_t *data_alloc(UndoArena *u)
@@ -77,6 +89,7 @@ static uint8_t *data_alloc(UndoArena *u)
 
 static void data_retire(UndoArena *u, uint8_t *data)
 {
+    atomic_fetch_add_explicit(&u->retired, 1, memory_order_relaxed);
     epoch_retire(u->epoch, (EpochNode *)(void *)(data + UNDO_CHUNK_BYTES), data_retired, u);
 }
 
@@ -126,27 +139,40 @@ static void chunk_free(void *arg, EpochNode *node)
     UndoChunk *c = (UndoChunk *)(void *)node;
     uint8_t *data = atomic_load_explicit(&c->data, memory_order_relaxed);
     if (data != NULL) {
-        mem_free(&u->budget, data, UNDO_CHUNK_BYTES + sizeof(EpochNode));
+        data_free(u, data);
     }
     mem_free(u->parent, c, sizeof *c);
 }
 STATIC_ASSERT(offsetof(UndoChunk, node) == 0, "chunk_free");
 
+enum { ALLOC_TRIES = 100 };
+
+/*
+ * Memory for a chunk. At the limit others are spilled first, and given time to leave the hands of readers. When all that is
+ * resident belongs to running writers the limit gives way: more of them than it has chunks for must not stop them.
+ */
 static Status alloc_data(Ctx *cx, UndoArena *u, uint8_t **out_data)
 {
     uint8_t *data = data_alloc(u);
-    for (int tries = 0; data == NULL && tries < 64; tries++) {
-        mutex_lock(&u->mutex);
-        Status st = spill_one(cx, u);
-        mutex_unlock(&u->mutex);
+    for (unsigned tries = 0; data == NULL && tries < ALLOC_TRIES; tries++) {
+        Status st = ST_NOT_FOUND;
+        if (atomic_load_explicit(&u->retired, memory_order_relaxed) == 0) {
+            mutex_lock(&u->mutex);
+            st = spill_one(cx, u);
+            mutex_unlock(&u->mutex);
+        }
         if (st != ST_OK && st != ST_NOT_FOUND) {
             return st;
         }
         epoch_poll(u->epoch);
         data = data_alloc(u);
-        if (st == ST_NOT_FOUND && data == NULL) {
-            break;
+        if (data == NULL) {
+            os_yield();
         }
+    }
+    if (data == NULL) {
+        budget_set_limit(&u->budget, budget_used(&u->budget) + UNDO_CHUNK_BYTES + sizeof(EpochNode));
+        data = data_alloc(u);
     }
     *out_data = data;
     return data != NULL ? ST_OK : ctx_nomem(cx, UNDO_CHUNK_BYTES);
@@ -161,7 +187,7 @@ static Status chunk_new(Ctx *cx, UndoArena *u, UndoChunk **out_chunk)
     }
     UndoChunk *c = mem_alloc0(u->parent, sizeof *c);
     if (c == NULL) {
-        mem_free(&u->budget, data, UNDO_CHUNK_BYTES + sizeof(EpochNode));
+        data_free(u, data);
         return ctx_nomem(cx, sizeof *c);
     }
     atomic_init(&c->data, data);
@@ -212,8 +238,11 @@ Status undo_reserve(Ctx *cx, UndoArena *u, UndoLane *lane, uint32_t payload_byte
     uint32_t need = rec_bytes(payload_bytes);
     ASSERT(need <= UNDO_CHUNK_BYTES - CHUNK_HEAD);
     UndoChunk *last = atomic_load_explicit(&lane->last, memory_order_relaxed);
-    if (last != NULL && UNDO_CHUNK_BYTES - atomic_load_explicit(&last->used, memory_order_relaxed) >= need) {
-        return ST_OK;
+    if (last != NULL) {
+        uint32_t end = atomic_load_explicit(&last->used, memory_order_relaxed) + need;
+        if (end <= u->fill || (end == CHUNK_HEAD + need && end <= UNDO_CHUNK_BYTES)) {
+            return ST_OK;
+        }
     }
     UndoChunk *c = NULL;
     Status st = chunk_new(cx, u, &c);
@@ -397,7 +426,9 @@ Status undo_open(Ctx *cx, UndoArena *u, Vfs *vfs, Budget *parent, Epoch *epoch, 
     u->parent = parent;
     u->epoch = epoch;
     u->file_limit = file_limit;
+    u->memory = memory;
     u->next_id = 1;
+    u->fill = UNDO_CHUNK_BYTES;
     u->lru.lru_next = u->lru.lru_prev = &u->lru;
     u->free_slots.budget = parent;
     budget_init(&u->budget, "undo", parent, memory, 0);
