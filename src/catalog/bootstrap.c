@@ -331,7 +331,8 @@ STATUS database_create_table(Ctx *cx, Catalog *c, Txn *t, CatDatabase *db, CatTa
 }
 
 /* Calls fn for the storage of all catalog tables and indexes of a database. */
-STATUS database_each_storage(Catalog *c, CatDatabase *db, Status (*fn)(void *arg, Oid relid, const CatStorage *s), void *arg)
+STATUS database_each_storage(Catalog *c, CatDatabase *db, Status (*fn)(void *arg, Oid relid, const CatStorage *s),
+                             void *arg)
 {
     Status st = ST_OK;
     for (unsigned t = 0; st == ST_OK && t < CAT_TABLE_COUNT; t++) {
@@ -354,8 +355,13 @@ typedef struct NoteStorage {
 static Status note_storage(void *arg, Oid relid, const CatStorage *s)
 {
     NoteStorage *n = arg;
-    HeapValue row[] = {cat_oid(n->db->oid), cat_oid(relid), heap_i64((int64_t)s->object.id.v),
-                       heap_i64((int64_t)s->object.header.v), heap_i64((int64_t)s->root.v), heap_i64(0), heap_null()};
+    HeapValue row[] = {cat_oid(n->db->oid),
+                       cat_oid(relid),
+                       heap_i64((int64_t)s->object.id.v),
+                       heap_i64((int64_t)s->object.header.v),
+                       heap_i64((int64_t)s->root.v),
+                       heap_i64(0),
+                       heap_null()};
     return insert_row(n->b, CAT_rdb_storage, row);
 }
 
@@ -391,7 +397,9 @@ static STATUS check_admin(Ctx *cx, const char *admin)
     for (size_t i = 0; i < n; i++) {
         good = good && (isalnum((unsigned char)admin[i]) || admin[i] == '_');
     }
-    return good ? ST_OK : err_set(cx->err, ST_INVALID_NAME, "the administrator's name consists of letters, digits and underscores: \"%s\"", admin);
+    return good ? ST_OK
+                : err_set(cx->err, ST_INVALID_NAME,
+                          "the administrator's name consists of letters, digits and underscores: \"%s\"", admin);
 }
 
 STATUS catalog_bootstrap(Ctx *cx, Catalog *c, TxnSystem *ts, const char *admin)

@@ -31,8 +31,8 @@
 typedef struct Catalog Catalog;
 typedef struct CatView CatView;
 
-enum { CAT_NAME_MAX = 63 };                       /* bytes of a name */
-enum { OID_FIRST_NORMAL = 16384 };                /* objects of users start here */
+enum { CAT_NAME_MAX = 63 };        /* bytes of a name */
+enum { OID_FIRST_NORMAL = 16384 }; /* objects of users start here */
 enum { OID_ADMIN = 10, OID_PG_CATALOG = 11, OID_INFORMATION_SCHEMA_MIN = 13000, OID_PUBLIC = 2200 };
 enum { OID_TEMPLATE1 = 1, OID_POSTGRES_DB = 5 };
 enum { OID_PG_DEFAULT = 1663, OID_PG_GLOBAL = 1664 };
@@ -71,11 +71,11 @@ struct CatView {
     struct CatDatabase *db;
     Txn *txn;
     Oid database;
-    Oid role; /* owner of what is created */
-    U64Map changed;      /* private: hashes of cache keys that this transaction has changed */
-    U64Map local;        /* private: entries made from own, uncommitted rows, by hash */
-    unsigned fresh;      /* private: depth of reads that share one snapshot */
-    const Oid *path;     /* search path: schemas in order, pg_catalog included where it stands; the caller's memory */
+    Oid role;        /* owner of what is created */
+    U64Map changed;  /* private: hashes of cache keys that this transaction has changed */
+    U64Map local;    /* private: entries made from own, uncommitted rows, by hash */
+    unsigned fresh;  /* private: depth of reads that share one snapshot */
+    const Oid *path; /* search path: schemas in order, pg_catalog included where it stands; the caller's memory */
     unsigned n_path;
 };
 
@@ -112,22 +112,55 @@ typedef struct CatRowSet {
 STATUS cat_find(Ctx *cx, CatView *v, CatIndexNo index, const HeapValue *keys, unsigned n_keys, CatRowSet *out_rows);
 /* The only such row; *out_row.values NULL when there is none. */
 STATUS cat_find_one(Ctx *cx, CatView *v, CatIndexNo index, const HeapValue *keys, unsigned n_keys, CatRow *out_row);
+/* Every row, in no order; what fn allocates from cx->arena is freed after it. fn may change the table. */
 STATUS cat_scan(Ctx *cx, CatView *v, CatTableNo table, Status (*fn)(void *arg, Ctx *cx, const CatRow *row), void *arg);
 STATUS cat_insert(Ctx *cx, CatView *v, CatTableNo table, const HeapValue *values);
 /* `row` as read in this transaction; `values` the whole new row. Changed meanwhile by another: 40001 "tuple concurrently updated". */
 STATUS cat_update(Ctx *cx, CatView *v, CatTableNo table, const CatRow *row, const HeapValue *values);
 STATUS cat_delete(Ctx *cx, CatView *v, CatTableNo table, const CatRow *row);
 
-static inline HeapValue cat_oid(Oid oid) { return (HeapValue){.u64 = oid, .state = HEAP_PRESENT}; }
-static inline HeapValue cat_int4(int32_t i) { return (HeapValue){.u64 = (uint32_t)i, .state = HEAP_PRESENT}; }
-static inline HeapValue cat_int2(int16_t i) { return (HeapValue){.u64 = (uint16_t)i, .state = HEAP_PRESENT}; }
-static inline HeapValue cat_bool(bool b) { return (HeapValue){.u64 = b, .state = HEAP_PRESENT}; }
-static inline HeapValue cat_char(char c) { return (HeapValue){.u64 = (uint8_t)c, .state = HEAP_PRESENT}; }
-static inline HeapValue cat_float4(float f) { HeapValue v = {.u64 = 0, .state = HEAP_PRESENT}; v.f32 = f; return v; }
-static inline HeapValue cat_str(Str s) { return heap_string(s.p, (uint32_t)s.len); }
-static inline HeapValue cat_text(const char *s) { return heap_string(s, (uint32_t)strlen(s)); }
-static inline Str cat_get_str(const HeapValue *v) { return (Str){heap_view_ptr(&v->view), v->view.len}; }
-static inline Oid cat_get_oid(const HeapValue *v) { return (Oid)v->u32; }
+static inline HeapValue cat_oid(Oid oid)
+{
+    return (HeapValue){.u64 = oid, .state = HEAP_PRESENT};
+}
+static inline HeapValue cat_int4(int32_t i)
+{
+    return (HeapValue){.u64 = (uint32_t)i, .state = HEAP_PRESENT};
+}
+static inline HeapValue cat_int2(int16_t i)
+{
+    return (HeapValue){.u64 = (uint16_t)i, .state = HEAP_PRESENT};
+}
+static inline HeapValue cat_bool(bool b)
+{
+    return (HeapValue){.u64 = b, .state = HEAP_PRESENT};
+}
+static inline HeapValue cat_char(char c)
+{
+    return (HeapValue){.u64 = (uint8_t)c, .state = HEAP_PRESENT};
+}
+static inline HeapValue cat_float4(float f)
+{
+    HeapValue v = {.u64 = 0, .state = HEAP_PRESENT};
+    v.f32 = f;
+    return v;
+}
+static inline HeapValue cat_str(Str s)
+{
+    return heap_string(s.p, (uint32_t)s.len);
+}
+static inline HeapValue cat_text(const char *s)
+{
+    return heap_string(s, (uint32_t)strlen(s));
+}
+static inline Str cat_get_str(const HeapValue *v)
+{
+    return (Str){heap_view_ptr(&v->view), v->view.len};
+}
+static inline Oid cat_get_oid(const HeapValue *v)
+{
+    return (Oid)v->u32;
+}
 
 /* The next OID, never given before: persistent, survives a crash, is not rolled back. 54000 after 2^32. */
 STATUS catalog_new_oid(Ctx *cx, Catalog *c, Oid *out_oid);
@@ -160,9 +193,9 @@ typedef struct CatColumn {
     uint16_t physical;
     bool not_null;
     bool dropped;
-    char identity;  /* '\0', 'a', 'd' */
-    char generated; /* '\0', 's' */
-    char *default_text; /* SQL expression, NULL = none */
+    char identity;        /* '\0', 'a', 'd' */
+    char generated;       /* '\0', 's' */
+    char *default_text;   /* SQL expression, NULL = none */
     ValueType value_type; /* P_STR for a type that we know by name only (in catalogs; such columns are NULL) */
 } CatColumn;
 
@@ -208,7 +241,7 @@ typedef struct CatRelation {
     char kind;        /* r, i, v */
     char persistence; /* p, u, t */
     bool shared;
-    uint64_t version; /* changes with every change of the relation; for plans */
+    uint64_t version;   /* changes with every change of the relation; for plans */
     uint16_t n_columns; /* user columns, dropped ones included; columns[attnum - 1] */
     CatColumn *columns;
     uint16_t n_indexes;
@@ -229,7 +262,7 @@ typedef struct CatRelation {
  * when there is none. The object is what this view sees at this moment; hold a table lock, or it may be out of date.
  */
 STATUS catalog_relation(Ctx *cx, CatView *v, Oid oid, CatRelation **out_rel);
-void catalog_release(CatRelation *rel); /* NULL is allowed */
+void catalog_release(CatRelation *rel);      /* NULL is allowed */
 CatRelation *catalog_hold(CatRelation *rel); /* one more reference */
 /* 0 in *out_oid: no such thing. schema 0: along the search path. */
 STATUS catalog_relation_oid(Ctx *cx, CatView *v, Oid schema, Str name, Oid *out_oid);
@@ -288,7 +321,7 @@ typedef struct CatColumnNew {
     int32_t typmod;
     Oid collation; /* 0 = the type's */
     bool not_null;
-    Str default_text;    /* empty = none */
+    Str default_text;      /* empty = none */
     const HeapValue *fill; /* ADD COLUMN: value of rows that exist; NULL = NULL */
 } CatColumnNew;
 
@@ -349,7 +382,8 @@ typedef struct CatRoleNew {
     int64_t valid_until; /* timestamptz */
 } CatRoleNew;
 STATUS catalog_create_role(Ctx *cx, CatView *v, const CatRoleNew *role, Oid *out_oid);
-STATUS catalog_drop_role(Ctx *cx, CatView *v, Oid oid); /* 2BP01 when it owns something in this database or a database */
+STATUS catalog_drop_role(Ctx *cx, CatView *v,
+                         Oid oid); /* 2BP01 when it owns something in this database or a database */
 /* A copy of the template's catalogs. The template must hold no tables of users: 0A000. */
 STATUS catalog_create_database(Ctx *cx, CatView *v, Str name, Oid template_db, Oid owner, Oid *out_oid);
 STATUS catalog_drop_database(Ctx *cx, CatView *v, Oid oid);

@@ -59,10 +59,10 @@ struct CatEntry {
     uint8_t kind;
     Oid database;
     Oid oid;
-    size_t bytes; /* of this allocation */
-    Oid found;    /* ENTRY_NAME: the relation's OID, 0 = there is none */
+    size_t bytes;     /* of this allocation */
+    Oid found;        /* ENTRY_NAME: the relation's OID, 0 = there is none */
     CatObject object; /* ENTRY_OBJECT...: its oid is 0 when there is none */
-    Arena arena;  /* ENTRY_RELATION: all that rel points to */
+    Arena arena;      /* ENTRY_RELATION: all that rel points to */
     CatRelation rel;
     uint16_t name_len;
     char name[]; /* ENTRY_NAME */
@@ -92,7 +92,7 @@ struct Catalog {
     Mutex oid_mutex;          /* RANK_CATALOG_CACHE: next_oid, oid_end; held while more are reserved */
     uint64_t next_oid;
     uint64_t oid_end;
-    _Atomic bool ready;       /* the catalog is open: purge may ask */
+    _Atomic bool ready; /* the catalog is open: purge may ask */
     /* What purge asked for last: a catalog table, or another relation. Purge passes come one at a time. */
     CatTableNo purge_no;
     CatDatabase *purge_db;
@@ -130,7 +130,8 @@ STATUS database_get(Ctx *cx, Catalog *c, Oid oid, CatDatabase **out_db);
 STATUS database_fill(Ctx *cx, Catalog *c, CatView *v, CatDatabase *db); /* where its tables are, from rdb_storage */
 void database_free(Catalog *c, CatDatabase *db);
 STATUS database_create_table(Ctx *cx, Catalog *c, Txn *t, CatDatabase *db, CatTableNo no);
-STATUS database_each_storage(Catalog *c, CatDatabase *db, Status (*fn)(void *arg, Oid relid, const CatStorage *s), void *arg);
+STATUS database_each_storage(Catalog *c, CatDatabase *db, Status (*fn)(void *arg, Oid relid, const CatStorage *s),
+                             void *arg);
 STATUS table_handles(Ctx *cx, Catalog *c, CatDatabase *db, CatTableNo t, CatTable **out_table);
 /* Inserts with index entries; `check` unique. No command change. */
 STATUS table_insert(Ctx *cx, Catalog *c, Txn *t, CatTable *tab, CatTableNo no, const HeapValue *values, bool check);
@@ -167,20 +168,25 @@ typedef struct StorageRow {
     Shape shape; /* empty for indexes */
 } StorageRow;
 STATUS storage_find(Ctx *cx, CatView *v, Oid database, Oid relid, StorageRow *out); /* ST_NOT_FOUND */
-STATUS storage_add(Ctx *cx, CatView *v, Oid database, Oid relid, const CatStorage *s, Ts valid_from, const Shape *shape);
-STATUS storage_replace(Ctx *cx, CatView *v, const StorageRow *old, const CatStorage *s, Ts valid_from, const Shape *shape);
+STATUS storage_add(Ctx *cx, CatView *v, Oid database, Oid relid, const CatStorage *s, Ts valid_from,
+                   const Shape *shape);
+STATUS storage_replace(Ctx *cx, CatView *v, const StorageRow *old, const CatStorage *s, Ts valid_from,
+                       const Shape *shape);
 STATUS storage_drop(Ctx *cx, CatView *v, Oid database, Oid relid);
 
 /* ---- ddl ---- */
 
-STATUS depend_add(Ctx *cx, CatView *v, Oid class_id, Oid oid, int32_t sub, Oid ref_class, Oid ref, int32_t ref_sub, char type);
+STATUS depend_add(Ctx *cx, CatView *v, Oid class_id, Oid oid, int32_t sub, Oid ref_class, Oid ref, int32_t ref_sub,
+                  char type);
 STATUS depend_drop(Ctx *cx, CatView *v, Oid class_id, Oid oid);
 /* Deletes all rows whose first index columns equal the keys. */
 STATUS delete_where(Ctx *cx, CatView *v, CatIndexNo index, const HeapValue *keys, unsigned n_keys);
 STATUS check_name(Ctx *cx, Str name);
 STATUS type_pair_create(Ctx *cx, CatView *v, Oid relation, Oid schema, Str name, Oid *out_type);
-STATUS attribute_add(Ctx *cx, CatView *v, Oid rel, int16_t attnum, Str name, const ValueType *t, bool not_null, bool has_default);
-STATUS class_add(Ctx *cx, CatView *v, Oid oid, Oid schema, Str name, Oid row_type, Oid method, char kind, unsigned n_columns);
+STATUS attribute_add(Ctx *cx, CatView *v, Oid rel, int16_t attnum, Str name, const ValueType *t, bool not_null,
+                     bool has_default);
+STATUS class_add(Ctx *cx, CatView *v, Oid oid, Oid schema, Str name, Oid row_type, Oid method, char kind,
+                 unsigned n_columns);
 STATUS default_set(Ctx *cx, CatView *v, Oid rel, int16_t attnum, Str text);
 STATUS index_drop(Ctx *cx, CatView *v, Oid oid);
 STATUS constraint_delete(Ctx *cx, CatView *v, const CatRow *row);

@@ -8,7 +8,8 @@ enum { OID_CLASS_CLASS = 1259, OID_CONSTRAINT_CLASS = 2606 };
 
 /* ---- vectors ---- */
 
-static STATUS put_vector(Ctx *cx, Oid elem, int32_t lower, const void *items, size_t item_bytes, unsigned n, HeapValue *out)
+static STATUS put_vector(Ctx *cx, Oid elem, int32_t lower, const void *items, size_t item_bytes, unsigned n,
+                         HeapValue *out)
 {
     ArrayBuilder b;
     StrView view;
@@ -46,7 +47,8 @@ static STATUS key_class(Ctx *cx, const CatRelation *rel, const CatKeyColumn *k, 
         return ST_OK; /* of an expression: the caller gives the class */
     }
     if (k->attnum < 0 || k->attnum > rel->n_columns || rel->columns[k->attnum - 1].dropped) {
-        return err_set(cx->err, ST_UNDEFINED_COLUMN, "column %d of relation \"%s\" does not exist", k->attnum, rel->name);
+        return err_set(cx->err, ST_UNDEFINED_COLUMN, "column %d of relation \"%s\" does not exist", k->attnum,
+                       rel->name);
     }
     const CatColumn *c = &rel->columns[k->attnum - 1];
     *out_collation = c->collation;
@@ -55,8 +57,11 @@ static STATUS key_class(Ctx *cx, const CatRelation *rel, const CatKeyColumn *k, 
     if (row == NULL || !type_has_key(c->type)) {
         char text[TYPE_NAME_BYTES];
         type_name_text(c->type, text);
-        Status st = err_set(cx->err, ST_UNDEFINED_OBJECT, "data type %s has no default operator class for access method \"btree\"", text);
-        err_hint(cx->err, "You must specify an operator class for the index or define a default operator class for the data type.");
+        Status st = err_set(cx->err, ST_UNDEFINED_OBJECT,
+                            "data type %s has no default operator class for access method \"btree\"", text);
+        err_hint(
+            cx->err,
+            "You must specify an operator class for the index or define a default operator class for the data type.");
         return st;
     }
     *out_class = row->oid;
@@ -228,7 +233,8 @@ STATUS catalog_drop_index(Ctx *cx, CatView *v, Oid oid)
     Status st = cat_find(cx, v, pg_depend_depender_index, key, 2, &set);
     for (uint32_t i = 0; st == ST_OK && i < set.n; i++) {
         if ((char)set.rows[i].values[pg_depend_deptype].u8 == 'i') {
-            st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop index %u because a constraint requires it", oid);
+            st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST,
+                         "cannot drop index %u because a constraint requires it", oid);
             err_hint(cx->err, "You can drop the constraint instead.");
         }
     }
@@ -296,7 +302,8 @@ static STATUS add_constraint(Ctx *cx, CatView *v, const CatRelation *rel, const 
         st = cat_find_one(cx, v, pg_constraint_conrelid_contypid_conname_index, key, 3, &row);
     }
     if (st == ST_OK && row.values != NULL) {
-        st = err_set(cx->err, ST_DUPLICATE_OBJECT, "constraint \"%.*s\" for relation \"%s\" already exists", (int)c->name.len, c->name.p, rel->name);
+        st = err_set(cx->err, ST_DUPLICATE_OBJECT, "constraint \"%.*s\" for relation \"%s\" already exists",
+                     (int)c->name.len, c->name.p, rel->name);
     }
     if (st == ST_OK) {
         st = catalog_new_oid(cx, v->catalog, out_oid);

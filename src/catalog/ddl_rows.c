@@ -11,17 +11,21 @@ STATUS check_name(Ctx *cx, Str name)
     if (name.len == 0) {
         return err_set(cx->err, ST_INVALID_NAME, "zero-length name");
     }
-    return name.len <= CAT_NAME_MAX ? ST_OK : err_set(cx->err, ST_NAME_TOO_LONG, "name \"%.*s\" is too long", (int)name.len, name.p);
+    return name.len <= CAT_NAME_MAX
+               ? ST_OK
+               : err_set(cx->err, ST_NAME_TOO_LONG, "name \"%.*s\" is too long", (int)name.len, name.p);
 }
 
 /* ---- dependencies ---- */
 
-STATUS depend_add(Ctx *cx, CatView *v, Oid class_id, Oid oid, int32_t sub, Oid ref_class, Oid ref, int32_t ref_sub, char type)
+STATUS depend_add(Ctx *cx, CatView *v, Oid class_id, Oid oid, int32_t sub, Oid ref_class, Oid ref, int32_t ref_sub,
+                  char type)
 {
     if (ref < OID_FIRST_NORMAL && ref != OID_PUBLIC) {
         return ST_OK; /* built-in objects are never dropped; PostgreSQL does not record these either */
     }
-    HeapValue row[] = {cat_oid(class_id), cat_oid(oid), cat_int4(sub), cat_oid(ref_class), cat_oid(ref), cat_int4(ref_sub), cat_char(type)};
+    HeapValue row[] = {cat_oid(class_id), cat_oid(oid),      cat_int4(sub), cat_oid(ref_class),
+                       cat_oid(ref),      cat_int4(ref_sub), cat_char(type)};
     return cat_insert(cx, v, CAT_pg_depend, row);
 }
 
@@ -35,7 +39,8 @@ STATUS depend_drop(Ctx *cx, CatView *v, Oid class_id, Oid oid)
 
 /* ---- pg_class ---- */
 
-STATUS class_add(Ctx *cx, CatView *v, Oid oid, Oid schema, Str name, Oid row_type, Oid method, char kind, unsigned n_columns)
+STATUS class_add(Ctx *cx, CatView *v, Oid oid, Oid schema, Str name, Oid row_type, Oid method, char kind,
+                 unsigned n_columns)
 {
     HeapValue r[CAT_COLUMNS_MAX];
     for (unsigned i = 0; i < v->catalog->columns[CAT_pg_class].n; i++) {
@@ -94,7 +99,8 @@ static int type_length(Oid oid, char *out_align, char *out_storage, bool *out_by
     return t != NULL ? t->len : 4;
 }
 
-STATUS attribute_add(Ctx *cx, CatView *v, Oid rel, int16_t attnum, Str name, const ValueType *t, bool not_null, bool has_default)
+STATUS attribute_add(Ctx *cx, CatView *v, Oid rel, int16_t attnum, Str name, const ValueType *t, bool not_null,
+                     bool has_default)
 {
     HeapValue r[CAT_COLUMNS_MAX];
     char align, storage;
@@ -212,7 +218,8 @@ static STATUS array_name(Ctx *cx, CatView *v, Oid schema, Str name, char out[CAT
             return st;
         }
     }
-    return err_set(cx->err, ST_DUPLICATE_OBJECT, "could not form array type name for type \"%.*s\"", (int)name.len, name.p);
+    return err_set(cx->err, ST_DUPLICATE_OBJECT, "could not form array type name for type \"%.*s\"", (int)name.len,
+                   name.p);
 }
 
 STATUS type_pair_create(Ctx *cx, CatView *v, Oid relation, Oid schema, Str name, Oid *out_type)
@@ -224,7 +231,8 @@ STATUS type_pair_create(Ctx *cx, CatView *v, Oid relation, Oid schema, Str name,
     Status st = cat_find_one(cx, v, pg_type_typname_nsp_index, key, 2, &row);
     if (st == ST_OK && row.values != NULL) {
         st = err_set(cx->err, ST_DUPLICATE_OBJECT, "type \"%.*s\" already exists", (int)name.len, name.p);
-        err_hint(cx->err, "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.");
+        err_hint(cx->err, "A relation has an associated type of the same name, so you must use a name that doesn't "
+                          "conflict with any existing type.");
     }
     if (st == ST_OK) {
         st = catalog_new_oid(cx, v->catalog, &oid);
@@ -240,7 +248,8 @@ STATUS type_pair_create(Ctx *cx, CatView *v, Oid relation, Oid schema, Str name,
         st = type_add(cx, v, &t);
     }
     if (st == ST_OK) {
-        TypeNew t = {array, 0, oid, 0, str_from(array_text), schema, {"array_in", "array_out", "array_recv", "array_send"}};
+        TypeNew t = {
+            array, 0, oid, 0, str_from(array_text), schema, {"array_in", "array_out", "array_recv", "array_send"}};
         st = type_add(cx, v, &t);
     }
     if (st == ST_OK) {

@@ -48,7 +48,8 @@ STATUS catalog_drop_schema(Ctx *cx, CatView *v, Oid oid)
         st = cat_find(cx, v, pg_depend_reference_index, ref, 2, &users);
     }
     if (st == ST_OK && users.n > 0) {
-        st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop schema %s because other objects depend on it", o.name);
+        st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST,
+                     "cannot drop schema %s because other objects depend on it", o.name);
         err_hint(cx->err, "Use DROP ... CASCADE to drop the dependent objects too.");
     }
     if (st == ST_OK) {
@@ -75,9 +76,16 @@ STATUS catalog_create_role(Ctx *cx, CatView *v, const CatRoleNew *role, Oid *out
     if (st != ST_OK) {
         return st;
     }
-    HeapValue row[] = {cat_oid(*out_oid), cat_str(role->name), cat_bool(role->superuser), cat_bool(role->inherit),
-                       cat_bool(role->create_role), cat_bool(role->create_db), cat_bool(role->login),
-                       cat_bool(role->replication), cat_bool(role->bypass_rls), cat_int4(role->connection_limit),
+    HeapValue row[] = {cat_oid(*out_oid),
+                       cat_str(role->name),
+                       cat_bool(role->superuser),
+                       cat_bool(role->inherit),
+                       cat_bool(role->create_role),
+                       cat_bool(role->create_db),
+                       cat_bool(role->login),
+                       cat_bool(role->replication),
+                       cat_bool(role->bypass_rls),
+                       cat_int4(role->connection_limit),
                        role->password.len != 0 ? cat_str(role->password) : heap_null(),
                        role->has_valid_until ? heap_i64(role->valid_until) : heap_null()};
     STATIC_ASSERT(ARRAY_LEN(row) == pg_authid_rolvaliduntil + 1, "all columns of pg_authid");
@@ -103,7 +111,9 @@ STATUS catalog_drop_role(Ctx *cx, CatView *v, Oid oid)
     static const struct {
         CatTableNo table;
         unsigned column;
-    } owned[] = {{CAT_pg_database, pg_database_datdba}, {CAT_pg_namespace, pg_namespace_nspowner}, {CAT_pg_class, pg_class_relowner}};
+    } owned[] = {{CAT_pg_database, pg_database_datdba},
+                 {CAT_pg_namespace, pg_namespace_nspowner},
+                 {CAT_pg_class, pg_class_relowner}};
     CatObject o;
     HeapValue key = cat_oid(oid);
     Status st = catalog_object(cx, v, CAT_ROLE, oid, &o);
@@ -111,13 +121,15 @@ STATUS catalog_drop_role(Ctx *cx, CatView *v, Oid oid)
         st = err_set(cx->err, ST_UNDEFINED_OBJECT, "role with OID %u does not exist", oid);
     }
     if (st == ST_OK && oid < OID_FIRST_NORMAL) {
-        st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop role %s because it is required by the database system", o.name);
+        st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST,
+                     "cannot drop role %s because it is required by the database system", o.name);
     }
     for (unsigned i = 0; st == ST_OK && i < ARRAY_LEN(owned); i++) {
         Owned look = {.role = oid, .column = owned[i].column};
         st = cat_scan(cx, v, owned[i].table, look_for_owner, &look);
         if (st == ST_OK && look.found) {
-            st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST, "role \"%s\" cannot be dropped because some objects depend on it", o.name);
+            st = err_set(cx->err, ST_DEPENDENT_OBJECTS_STILL_EXIST,
+                         "role \"%s\" cannot be dropped because some objects depend on it", o.name);
         }
     }
     return st == ST_OK ? delete_where(cx, v, pg_authid_oid_index, &key, 1) : st;
@@ -137,11 +149,11 @@ static Status copy_row(void *arg, Ctx *cx, const CatRow *row)
 {
     Copy *c = arg;
     if (c->no == CAT_pg_class && cat_get_oid(&row->values[pg_class_oid]) >= OID_FIRST_NORMAL) {
-        return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED, "a template database with tables of users cannot be copied yet");
+        return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED,
+                       "a template database with tables of users cannot be copied yet");
     }
     return table_insert(cx, c->v->catalog, c->v->txn, c->table, c->no, row->values, false);
 }
-
 
 static STATUS copy_tables(Ctx *cx, Copy *c)
 {

@@ -57,7 +57,8 @@ static STATUS resolve_type(Ctx *cx, const CatColumnNew *c, ValueType *out)
         out->collation = c->collation != 0 ? c->collation : out->collation;
         const TypeRow *row = type_by_oid(c->type);
         if (row != NULL && row->kind == 'p') {
-            return err_set(cx->err, ST_INVALID_TABLE_DEFINITION, "column \"%.*s\" has pseudo-type %s", (int)c->name.len, c->name.p, row->name);
+            return err_set(cx->err, ST_INVALID_TABLE_DEFINITION, "column \"%.*s\" has pseudo-type %s", (int)c->name.len,
+                           c->name.p, row->name);
         }
     }
     return st;
@@ -69,7 +70,8 @@ static STATUS system_columns(Ctx *cx, CatView *v, Oid table)
         const char *name;
         Oid type;
         int16_t attnum;
-    } all[] = {{"ctid", OID_TID, -1}, {"xmin", OID_XID, -2}, {"cmin", OID_CID, -3}, {"xmax", OID_XID, -4}, {"cmax", OID_CID, -5}, {"tableoid", OID_OID, -6}};
+    } all[] = {{"ctid", OID_TID, -1}, {"xmin", OID_XID, -2}, {"cmin", OID_CID, -3},
+               {"xmax", OID_XID, -4}, {"cmax", OID_CID, -5}, {"tableoid", OID_OID, -6}};
     Status st = ST_OK;
     for (unsigned i = 0; st == ST_OK && i < ARRAY_LEN(all); i++) {
         ValueType t = value_type_of(all[i].type);
@@ -87,7 +89,8 @@ static STATUS reject_duplicate_column(Ctx *cx, CatView *v, Oid table, Str name)
         return st;
     }
     if ((int16_t)row.values[pg_attribute_attnum].u16 < 0) {
-        return err_set(cx->err, ST_DUPLICATE_COLUMN, "column name \"%.*s\" conflicts with a system column name", (int)name.len, name.p);
+        return err_set(cx->err, ST_DUPLICATE_COLUMN, "column name \"%.*s\" conflicts with a system column name",
+                       (int)name.len, name.p);
     }
     return err_set(cx->err, ST_DUPLICATE_COLUMN, "column \"%.*s\" specified more than once", (int)name.len, name.p);
 }
@@ -111,7 +114,8 @@ static STATUS add_columns(Ctx *cx, CatView *v, Oid table, const CatColumnNew *co
         ValueType t;
         st = resolve_type(cx, &columns[i], &t);
         if (st == ST_OK) {
-            shape[i] = (ShapeColumn){.attnum = (int16_t)(i + 1), .width = (uint8_t)width_of_phys(t.phys), .fill = heap_null()};
+            shape[i] =
+                (ShapeColumn){.attnum = (int16_t)(i + 1), .width = (uint8_t)width_of_phys(t.phys), .fill = heap_null()};
             st = add_column_rows(cx, v, table, (int16_t)(i + 1), &columns[i], &t);
         }
     }
@@ -123,7 +127,11 @@ static STATUS create_storage(Ctx *cx, CatView *v, Oid table, ShapeColumn *column
     CatStorage s = {.root = PAGE_NONE};
     uint32_t id = 1;
     uint16_t layout_columns = (uint16_t)n;
-    Shape shape = {.n_columns = (uint16_t)n, .columns = columns, .n_layouts = 1, .layout_ids = &id, .layout_columns = &layout_columns};
+    Shape shape = {.n_columns = (uint16_t)n,
+                   .columns = columns,
+                   .n_layouts = 1,
+                   .layout_ids = &id,
+                   .layout_columns = &layout_columns};
     Status st = txn_create_table(cx, v->txn, &s.object);
     return st == ST_OK ? storage_add(cx, v, v->database, table, &s, TS_NONE, &shape) : st;
 }
@@ -132,10 +140,13 @@ static STATUS reject_duplicate_relation(Ctx *cx, CatView *v, Oid schema, Str nam
 {
     Oid other;
     Status st = catalog_relation_oid(cx, v, schema, name, &other);
-    return st == ST_OK && other != 0 ? err_set(cx->err, ST_DUPLICATE_TABLE, "relation \"%.*s\" already exists", (int)name.len, name.p) : st;
+    return st == ST_OK && other != 0
+               ? err_set(cx->err, ST_DUPLICATE_TABLE, "relation \"%.*s\" already exists", (int)name.len, name.p)
+               : st;
 }
 
-STATUS catalog_create_table(Ctx *cx, CatView *v, Oid schema, Str name, const CatColumnNew *columns, unsigned n, Oid *out_oid)
+STATUS catalog_create_table(Ctx *cx, CatView *v, Oid schema, Str name, const CatColumnNew *columns, unsigned n,
+                            Oid *out_oid)
 {
     Oid oid = 0, type = 0;
     if (n > HEAP_COLUMNS_MAX) {
@@ -249,8 +260,9 @@ STATUS catalog_drop_table(Ctx *cx, CatView *v, Oid oid)
     if (st != ST_OK) {
         return st;
     }
-    st = oid < OID_FIRST_NORMAL ? err_set(cx->err, ST_INSUFFICIENT_PRIVILEGE, "permission denied: \"%s\" is a system catalog", rel->name)
-                                : drop_parts(cx, v, rel);
+    st = oid < OID_FIRST_NORMAL
+             ? err_set(cx->err, ST_INSUFFICIENT_PRIVILEGE, "permission denied: \"%s\" is a system catalog", rel->name)
+             : drop_parts(cx, v, rel);
     if (st == ST_OK) {
         st = class_drop(cx, v, rel);
     }
@@ -326,7 +338,8 @@ static STATUS grow_shape(Ctx *cx, CatView *v, StorageRow *s, int16_t attnum, con
     for (unsigned i = old->n_columns; i < c.columns; i++) {
         now.columns[i] = (ShapeColumn){.attnum = 0, .width = HEAP_W1, .fill = heap_null()};
     }
-    now.columns[c.columns] = (ShapeColumn){.attnum = attnum, .width = (uint8_t)width_of_phys(t->phys), .fill = fill != NULL ? *fill : heap_null()};
+    now.columns[c.columns] = (ShapeColumn){
+        .attnum = attnum, .width = (uint8_t)width_of_phys(t->phys), .fill = fill != NULL ? *fill : heap_null()};
     memcpy(now.layout_ids, old->layout_ids, old->n_layouts * sizeof *now.layout_ids);
     memcpy(now.layout_columns, old->layout_columns, old->n_layouts * sizeof *now.layout_columns);
     now.layout_ids[old->n_layouts] = c.layouts + 1;
@@ -346,7 +359,8 @@ STATUS catalog_add_column(Ctx *cx, CatView *v, Oid table, const CatColumnNew *co
     int16_t attnum = (int16_t)(rel->n_columns + 1);
     if (column->fill != NULL && column->fill->state == HEAP_PRESENT && resolve_type(cx, column, &t) == ST_OK &&
         t.phys == P_STR && column->fill->view.len > HEAP_INLINE_MAX) {
-        st = err_set(cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "the default of an added column has at most %d bytes", HEAP_INLINE_MAX);
+        st = err_set(cx->err, ST_PROGRAM_LIMIT_EXCEEDED, "the default of an added column has at most %d bytes",
+                     HEAP_INLINE_MAX);
     }
     if (st == ST_OK) {
         st = resolve_type(cx, column, &t);
@@ -377,10 +391,13 @@ static STATUS attribute_find(Ctx *cx, CatView *v, Oid table, int16_t attnum, Cat
 {
     HeapValue key[2] = {cat_oid(table), cat_int2(attnum)};
     Status st = cat_find_one(cx, v, pg_attribute_relid_attnum_index, key, 2, out);
-    return st == ST_OK && out->values == NULL ? err_set(cx->err, ST_UNDEFINED_COLUMN, "column %d of relation %u does not exist", attnum, table) : st;
+    return st == ST_OK && out->values == NULL
+               ? err_set(cx->err, ST_UNDEFINED_COLUMN, "column %d of relation %u does not exist", attnum, table)
+               : st;
 }
 
-static STATUS attribute_update(Ctx *cx, CatView *v, Oid table, int16_t attnum, const uint8_t *columns, const HeapValue *values, unsigned n)
+static STATUS attribute_update(Ctx *cx, CatView *v, Oid table, int16_t attnum, const uint8_t *columns,
+                               const HeapValue *values, unsigned n)
 {
     CatRow row;
     HeapValue now[CAT_COLUMNS_MAX];
@@ -418,7 +435,8 @@ STATUS catalog_rename_column(Ctx *cx, CatView *v, Oid table, int16_t attnum, Str
     if (st == ST_OK) {
         st = reject_duplicate_column(cx, v, table, name);
     }
-    return st == ST_OK ? attribute_update(cx, v, table, attnum, (const uint8_t[]){pg_attribute_attname}, &value, 1) : st;
+    return st == ST_OK ? attribute_update(cx, v, table, attnum, (const uint8_t[]){pg_attribute_attname}, &value, 1)
+                       : st;
 }
 
 static bool names_column(const int16_t *keys, unsigned n, int16_t attnum)
@@ -477,8 +495,10 @@ STATUS catalog_drop_column(Ctx *cx, CatView *v, Oid table, int16_t attnum)
         return err_set(cx->err, ST_UNDEFINED_COLUMN, "column %d of relation %u does not exist", attnum, table);
     }
     int len = snprintf(name, sizeof name, "........pg.dropped.%d........", attnum);
-    HeapValue values[] = {cat_str((Str){name, (size_t)len}), cat_oid(0), cat_bool(true), cat_bool(false), cat_bool(false)};
-    static const uint8_t columns[] = {pg_attribute_attname, pg_attribute_atttypid, pg_attribute_attisdropped, pg_attribute_attnotnull, pg_attribute_atthasdef};
+    HeapValue values[] = {cat_str((Str){name, (size_t)len}), cat_oid(0), cat_bool(true), cat_bool(false),
+                          cat_bool(false)};
+    static const uint8_t columns[] = {pg_attribute_attname, pg_attribute_atttypid, pg_attribute_attisdropped,
+                                      pg_attribute_attnotnull, pg_attribute_atthasdef};
     st = cat_changed_relation(cx, v, table);
     if (st == ST_OK) {
         st = drop_users_of_column(cx, v, rel, attnum);

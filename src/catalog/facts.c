@@ -16,7 +16,8 @@ const CatTableDef cat_table_defs[CAT_TABLE_COUNT] = {
 
 const CatColumnDef cat_column_defs[] = {
 #define CAT_TABLE(oid, name, schema, shared, rowtype)
-#define CAT_COLUMN(table, name, type, typmod, notnull, collation) {CAT_##table, #name, type, typmod, notnull, collation},
+#define CAT_COLUMN(table, name, type, typmod, notnull, collation)                                                      \
+    {CAT_##table, #name, type, typmod, notnull, collation},
 #define CAT_INDEX(table, oid, name, unique, primary, ...)
 #include "catalog/gen/tables.def"
 #include "catalog/private.def"

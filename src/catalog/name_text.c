@@ -157,9 +157,7 @@ static Status hook_reg_out(void *arg, FnCtx *fx, Oid reg_type, Oid object, StrBu
     case OID_REGCLASS: return catalog_relation_text(fx->cx, v, object, sb, out_found);
     case OID_REGNAMESPACE: return put_object(fx->cx, v, CAT_SCHEMA, object, sb, out_found);
     case OID_REGROLE: return put_object(fx->cx, v, CAT_ROLE, object, sb, out_found);
-    case OID_REGPROC:
-        put_function(object, sb, out_found);
-        return ST_OK;
+    case OID_REGPROC: put_function(object, sb, out_found); return ST_OK;
     case OID_REGTYPE: {
         CatObject o;
         Status st = catalog_object(fx->cx, v, CAT_TYPE, object, &o);
@@ -258,7 +256,8 @@ static STATUS find_named(Ctx *cx, CatView *v, CatKind kind, StrBuf *parts, unsig
     Oid schema = 0;
     Str name = strbuf_str(&parts[n - 1]);
     static const char *const what[] = {"schema", "role", "database", "type"};
-    static const Status missing[] = {ST_INVALID_SCHEMA_NAME, ST_UNDEFINED_OBJECT, ST_INVALID_CATALOG_NAME, ST_UNDEFINED_OBJECT};
+    static const Status missing[] = {ST_INVALID_SCHEMA_NAME, ST_UNDEFINED_OBJECT, ST_INVALID_CATALOG_NAME,
+                                     ST_UNDEFINED_OBJECT};
     Status st = n > 1 && kind == CAT_TYPE ? catalog_schema(cx, v, strbuf_str(&parts[n - 2]), &schema) : ST_OK;
     if (st == ST_OK) {
         st = catalog_object_named(cx, v, kind, schema, name, &o);

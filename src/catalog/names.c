@@ -28,7 +28,8 @@ static STATUS name_in_schema(Ctx *cx, CatView *v, Oid schema, Str name, Oid *out
     if (name.len == 0 || name.len > CAT_NAME_MAX) {
         return ST_OK;
     }
-    Status st = cat_entry(cx, v, &(CatKey){.kind = ENTRY_NAME, .database = v->database, .oid = schema, .name = name}, load_name, &e);
+    Status st = cat_entry(cx, v, &(CatKey){.kind = ENTRY_NAME, .database = v->database, .oid = schema, .name = name},
+                          load_name, &e);
     if (st == ST_OK) {
         *out_oid = e->found;
         cache_release(e);
@@ -52,7 +53,8 @@ STATUS catalog_relation_oid(Ctx *cx, CatView *v, Oid schema, Str name, Oid *out_
 static STATUS no_relation(Ctx *cx, Str schema, Str name)
 {
     if (schema.len != 0) {
-        return err_set(cx->err, ST_UNDEFINED_TABLE, "relation \"%.*s.%.*s\" does not exist", (int)schema.len, schema.p, (int)name.len, name.p);
+        return err_set(cx->err, ST_UNDEFINED_TABLE, "relation \"%.*s.%.*s\" does not exist", (int)schema.len, schema.p,
+                       (int)name.len, name.p);
     }
     return err_set(cx->err, ST_UNDEFINED_TABLE, "relation \"%.*s\" does not exist", (int)name.len, name.p);
 }
@@ -94,7 +96,8 @@ STATUS catalog_open_relation(Ctx *cx, CatView *v, Str schema, Str name, LockMode
 
 static CatIndexNo id_index(CatKind kind)
 {
-    static const CatIndexNo index[] = {pg_namespace_oid_index, pg_authid_oid_index, pg_database_oid_index, pg_type_oid_index};
+    static const CatIndexNo index[] = {pg_namespace_oid_index, pg_authid_oid_index, pg_database_oid_index,
+                                       pg_type_oid_index};
     return index[kind];
 }
 
@@ -139,13 +142,15 @@ static void fill_object(CatKind kind, const HeapValue *r, CatObject *o)
 
 static Status load_object(Ctx *cx, CatView *v, CatEntry *e)
 {
-    static const CatIndexNo by_name[] = {pg_namespace_nspname_index, pg_authid_rolname_index, pg_database_datname_index, pg_type_typname_nsp_index};
+    static const CatIndexNo by_name[] = {pg_namespace_nspname_index, pg_authid_rolname_index, pg_database_datname_index,
+                                         pg_type_typname_nsp_index};
     bool named = e->kind >= ENTRY_OBJECT_NAME;
     CatKind kind = (CatKind)(e->kind - (named ? ENTRY_OBJECT_NAME : ENTRY_OBJECT));
     CatRow row;
     HeapValue key[2] = {named ? cat_str((Str){e->name, e->name_len}) : cat_oid(e->oid), cat_oid(e->oid)};
     ArenaMark mark = arena_mark(cx->arena);
-    Status st = cat_find_one(cx, v, named ? by_name[kind] : id_index(kind), key, named && kind == CAT_TYPE ? 2 : 1, &row);
+    Status st =
+        cat_find_one(cx, v, named ? by_name[kind] : id_index(kind), key, named && kind == CAT_TYPE ? 2 : 1, &row);
     if (st == ST_OK && row.values != NULL) {
         fill_object(kind, row.values, &e->object);
     }

@@ -125,25 +125,29 @@ static STATUS purge_index(Ctx *cx, Txn *t, TxnTable *heap, const TxnPurgeRow *ro
     return entry(entry_arg, cx, x->tree, (BTreeBytes){(const uint8_t *)key->p, (uint32_t)key->len});
 }
 
-static STATUS purge_catalog_row(Ctx *cx, Catalog *c, Txn *t, const TxnPurgeRow *row, StrBuf *key, PurgeEntry *entry, void *entry_arg)
+static STATUS purge_catalog_row(Ctx *cx, Catalog *c, Txn *t, const TxnPurgeRow *row, StrBuf *key, PurgeEntry *entry,
+                                void *entry_arg)
 {
     CatTable *tab;
     Status st = table_handles(cx, c, c->purge_db, c->purge_no, &tab);
     for (unsigned x = 0; st == ST_OK && x < c->indexes[c->purge_no].n; x++) {
-        PurgeIndex pi = {tab->index[x], c->shapes[c->purge_no].keys[x], cat_index_defs[c->indexes[c->purge_no].first + x].n_keys};
+        PurgeIndex pi = {tab->index[x], c->shapes[c->purge_no].keys[x],
+                         cat_index_defs[c->indexes[c->purge_no].first + x].n_keys};
         st = purge_index(cx, t, tab->heap, row, &pi, key, entry, entry_arg);
     }
     return st;
 }
 
-static STATUS purge_user_row(Ctx *cx, const CatRelation *rel, Txn *t, const TxnPurgeRow *row, StrBuf *key, PurgeEntry *entry, void *entry_arg)
+static STATUS purge_user_row(Ctx *cx, const CatRelation *rel, Txn *t, const TxnPurgeRow *row, StrBuf *key,
+                             PurgeEntry *entry, void *entry_arg)
 {
     Status st = ST_OK;
     for (unsigned i = 0; st == ST_OK && i < rel->n_indexes; i++) {
         const CatIndex *x = &rel->indexes[i];
         for (unsigned k = 0; k < x->n_keys; k++) {
             if (x->columns[k].attnum == 0) {
-                return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED, "index \"%s\" of \"%s\" is on an expression", x->name, rel->name);
+                return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED, "index \"%s\" of \"%s\" is on an expression", x->name,
+                               rel->name);
             }
         }
         PurgeIndex pi = {x->tree, x->columns, x->n_keys};
@@ -193,7 +197,9 @@ typedef struct Known {
 static Status note_object(void *arg, Ctx *cx, const CatRow *row)
 {
     Known *k = arg;
-    return u64map_put(k->objects, row->values[rdb_storage_object].u64, row->values[rdb_storage_header].u64) ? ST_OK : ctx_nomem(cx, sizeof *row);
+    return u64map_put(k->objects, row->values[rdb_storage_object].u64, row->values[rdb_storage_header].u64)
+               ? ST_OK
+               : ctx_nomem(cx, sizeof *row);
 }
 
 STATUS catalog_known_objects(Ctx *cx, Catalog *c, U64Map *io_objects)

@@ -69,7 +69,8 @@ static STATUS load_column(Load *l, const HeapValue *r)
         return ST_OK;
     }
     if (attnum > l->rel->n_columns) {
-        return err_set(l->cx->err, ST_CORRUPTED, "relation %u has a column %d but only %u", l->rel->oid, attnum, l->rel->n_columns);
+        return err_set(l->cx->err, ST_CORRUPTED, "relation %u has a column %d but only %u", l->rel->oid, attnum,
+                       l->rel->n_columns);
     }
     CatColumn *c = &l->rel->columns[attnum - 1];
     c->attnum = attnum;
@@ -84,7 +85,8 @@ static STATUS load_column(Load *l, const HeapValue *r)
     Error ignored;
     err_clear(&ignored);
     if (c->dropped || value_type(c->type, c->typmod, &ignored, &c->value_type) != ST_OK) {
-        c->value_type = (ValueType){.oid = c->type, .typmod = -1, .phys = P_STR}; /* only catalogs have such; all NULL */
+        c->value_type =
+            (ValueType){.oid = c->type, .typmod = -1, .phys = P_STR}; /* only catalogs have such; all NULL */
     }
     c->value_type.collation = c->collation;
     return keep_text(l, &r[pg_attribute_attname], &c->name);
@@ -137,7 +139,9 @@ static STATUS plain_shape(Load *l, Shape *out)
     out->layout_ids[0] = 1;
     out->layout_columns[0] = (uint16_t)n;
     for (unsigned i = 0; i < n; i++) {
-        out->columns[i] = (ShapeColumn){.attnum = (int16_t)(i + 1), .width = (uint8_t)width_of_phys(l->rel->columns[i].value_type.phys), .fill = heap_null()};
+        out->columns[i] = (ShapeColumn){.attnum = (int16_t)(i + 1),
+                                        .width = (uint8_t)width_of_phys(l->rel->columns[i].value_type.phys),
+                                        .fill = heap_null()};
     }
     return ST_OK;
 }
@@ -197,7 +201,10 @@ static STATUS load_key_columns(Load *l, const HeapValue *r, CatIndex *x)
     for (unsigned i = 0; st == ST_OK && i < n; i++) {
         int option = i < n_options ? options[i] : 0;
         CatKeyColumn *k = &x->columns[i];
-        *k = (CatKeyColumn){.attnum = keys[i], .desc = (option & 1) != 0, .nulls_first = (option & 2) != 0, .opclass = vector_oid(&r[pg_index_indclass], i)};
+        *k = (CatKeyColumn){.attnum = keys[i],
+                            .desc = (option & 1) != 0,
+                            .nulls_first = (option & 2) != 0,
+                            .opclass = vector_oid(&r[pg_index_indclass], i)};
         if (keys[i] > l->rel->n_columns || keys[i] < 0 || x->n_keys > n) {
             st = err_set(l->cx->err, ST_CORRUPTED, "index %u names a column %d", x->oid, keys[i]);
         } else if (keys[i] > 0) {
@@ -374,7 +381,8 @@ static Status load_consistently(Ctx *cx, CatView *v, CatEntry *e)
 STATUS catalog_relation(Ctx *cx, CatView *v, Oid oid, CatRelation **out_rel)
 {
     CatEntry *e;
-    Status st = cat_entry(cx, v, &(CatKey){.kind = ENTRY_RELATION, .database = v->database, .oid = oid}, load_consistently, &e);
+    Status st =
+        cat_entry(cx, v, &(CatKey){.kind = ENTRY_RELATION, .database = v->database, .oid = oid}, load_consistently, &e);
     if (st == ST_OK) {
         *out_rel = &e->rel;
     }
@@ -399,7 +407,8 @@ STATUS catalog_index_key(Ctx *cx, const CatRelation *rel, const CatIndex *index,
     strbuf_reset(out_key);
     for (unsigned k = 0; k < index->n_keys; k++) {
         if (index->columns[k].attnum == 0) {
-            return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED, "index \"%s\" of \"%s\" is on an expression", index->name, rel->name);
+            return err_set(cx->err, ST_FEATURE_NOT_SUPPORTED, "index \"%s\" of \"%s\" is on an expression", index->name,
+                           rel->name);
         }
         cat_key_append(&index->columns[k], &row[index->columns[k].physical], out_key);
     }

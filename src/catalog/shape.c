@@ -19,7 +19,9 @@ static void put_fill(StrBuf *sb, const ShapeColumn *c)
 {
     uint8_t head[6];
     const char *p = c->width == HEAP_STRING ? heap_view_ptr(&c->fill.view) : (const char *)c->fill.bytes;
-    uint32_t len = c->fill.state == HEAP_NULL ? 0 : c->width == HEAP_STRING ? c->fill.view.len : heap_width_bytes(c->width);
+    uint32_t len = c->fill.state == HEAP_NULL ? 0
+                   : c->width == HEAP_STRING  ? c->fill.view.len
+                                              : heap_width_bytes(c->width);
     ASSERT(len <= HEAP_INLINE_MAX);
     store_u16(head, (uint16_t)c->attnum);
     head[2] = c->width;
@@ -144,7 +146,8 @@ STATUS shape_build(Ctx *cx, Arena *a, const Shape *s, const bool *dropped, HeapS
     }
     for (unsigned i = 0; i < s->n_columns; i++) {
         int attnum = s->columns[i].attnum;
-        columns[i] = (HeapColumn){.width = s->columns[i].width, .fill = s->columns[i].fill, .dropped = attnum <= 0 || dropped[attnum]};
+        columns[i] = (HeapColumn){
+            .width = s->columns[i].width, .fill = s->columns[i].fill, .dropped = attnum <= 0 || dropped[attnum]};
     }
     for (unsigned i = 0; i < s->n_layouts; i++) {
         layouts[i] = (HeapLayout){.id = s->layout_ids[i], .n_columns = s->layout_columns[i], .columns = columns};

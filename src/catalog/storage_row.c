@@ -14,12 +14,14 @@ STATUS storage_find(Ctx *cx, CatView *v, Oid database, Oid relid, StorageRow *ou
     if (r == NULL) {
         return ST_NOT_FOUND;
     }
-    out->storage = (CatStorage){.object = {{r[rdb_storage_object].u64}, {r[rdb_storage_header].u64}}, .root = {r[rdb_storage_root].u64}};
+    out->storage = (CatStorage){.object = {{r[rdb_storage_object].u64}, {r[rdb_storage_header].u64}},
+                                .root = {r[rdb_storage_root].u64}};
     out->valid_from = (Ts){r[rdb_storage_valid_from].u64};
     return shape_decode(cx, cx->arena, &r[rdb_storage_layouts], &out->shape);
 }
 
-static STATUS make_row(Ctx *cx, Oid database, Oid relid, const CatStorage *s, Ts valid_from, const Shape *shape, HeapValue *row)
+static STATUS make_row(Ctx *cx, Oid database, Oid relid, const CatStorage *s, Ts valid_from, const Shape *shape,
+                       HeapValue *row)
 {
     row[rdb_storage_dbid] = cat_oid(database);
     row[rdb_storage_relid] = cat_oid(relid);
@@ -38,11 +40,13 @@ STATUS storage_add(Ctx *cx, CatView *v, Oid database, Oid relid, const CatStorag
     return st == ST_OK ? cat_insert(cx, v, CAT_rdb_storage, row) : st;
 }
 
-STATUS storage_replace(Ctx *cx, CatView *v, const StorageRow *old, const CatStorage *s, Ts valid_from, const Shape *shape)
+STATUS storage_replace(Ctx *cx, CatView *v, const StorageRow *old, const CatStorage *s, Ts valid_from,
+                       const Shape *shape)
 {
     HeapValue row[CAT_COLUMNS_MAX];
     const HeapValue *r = old->row.values;
-    Status st = make_row(cx, cat_get_oid(&r[rdb_storage_dbid]), cat_get_oid(&r[rdb_storage_relid]), s, valid_from, shape, row);
+    Status st =
+        make_row(cx, cat_get_oid(&r[rdb_storage_dbid]), cat_get_oid(&r[rdb_storage_relid]), s, valid_from, shape, row);
     return st == ST_OK ? cat_update(cx, v, CAT_rdb_storage, &old->row, row) : st;
 }
 

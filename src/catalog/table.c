@@ -10,7 +10,8 @@
 
 unsigned width_of_phys(unsigned phys)
 {
-    static const uint8_t widths[PHYS_COUNT] = {HEAP_W1, HEAP_W2, HEAP_W4, HEAP_W8, HEAP_W4, HEAP_W8, HEAP_W16, HEAP_STRING};
+    static const uint8_t widths[PHYS_COUNT] = {HEAP_W1, HEAP_W2, HEAP_W4,  HEAP_W8,
+                                               HEAP_W4, HEAP_W8, HEAP_W16, HEAP_STRING};
     return phys < PHYS_COUNT ? widths[phys] : HEAP_STRING;
 }
 
@@ -85,7 +86,8 @@ STATUS table_handles(Ctx *cx, Catalog *c, CatDatabase *db, CatTableNo no, CatTab
     for (unsigned x = 0; x < c->indexes[no].n; x++) {
         if (atomic_load_explicit(&tab->index[x], memory_order_acquire) == NULL) {
             BTree *tree, *none = NULL;
-            Status st = btree_open(cx, txn_store(c->ts), (BTreeRef){tab->index_storage[x].object, tab->index_storage[x].root}, &tree);
+            Status st = btree_open(cx, txn_store(c->ts),
+                                   (BTreeRef){tab->index_storage[x].object, tab->index_storage[x].root}, &tree);
             if (st != ST_OK) {
                 return st;
             }
@@ -174,7 +176,8 @@ typedef struct RowList {
 } RowList;
 
 /* Copies the strings of a row read with the scratch arena to where they are to live. */
-static STATUS keep_row(Ctx *cx, Ctx *sub, Txn *t, TxnTable *heap, const CatShape *s, const HeapValue *from, HeapValue **out)
+static STATUS keep_row(Ctx *cx, Ctx *sub, Txn *t, TxnTable *heap, const CatShape *s, const HeapValue *from,
+                       HeapValue **out)
 {
     unsigned n = s->layout.n_columns;
     HeapValue *to = arena_alloc(cx->arena, n * sizeof *to);
@@ -207,7 +210,8 @@ static const uint16_t all_columns[CAT_COLUMNS_MAX] = {0,  1,  2,  3,  4,  5,  6,
                                                       14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
                                                       28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39};
 
-static STATUS fetch_row(Ctx *cx, CatView *v, CatTable *tab, const CatShape *s, Tid tid, Arena *tmp, CatRow *out, bool *out_found)
+static STATUS fetch_row(Ctx *cx, CatView *v, CatTable *tab, const CatShape *s, Tid tid, Arena *tmp, CatRow *out,
+                        bool *out_found)
 {
     HeapValue values[CAT_COLUMNS_MAX];
     Ctx sub = *cx;
@@ -289,7 +293,8 @@ STATUS cat_find(Ctx *cx, CatView *v, CatIndexNo index, const HeapValue *keys, un
     Status st = find_rows(cx, v, index, keys, n_keys, &list);
     view_fresh_end(v, fresh);
     if (st == ST_OK) {
-        CatRow *rows = arena_copy(cx->arena, list.rows.v != NULL ? (void *)list.rows.v : (void *)"", list.rows.n * sizeof *rows);
+        CatRow *rows =
+            arena_copy(cx->arena, list.rows.v != NULL ? (void *)list.rows.v : (void *)"", list.rows.n * sizeof *rows);
         if (rows == NULL) {
             st = ctx_nomem(cx, list.rows.n * sizeof *rows);
         } else {
@@ -316,7 +321,8 @@ STATUS cat_find_one(Ctx *cx, CatView *v, CatIndexNo index, const HeapValue *keys
 }
 
 /* The rows of one page; their TIDs are collected first, because `fn` may change the table. */
-static STATUS page_tids(Ctx *cx, CatView *v, CatTable *tab, const CatShape *s, uint32_t ordinal, Tid *tids, uint32_t *out_n, bool *out_more)
+static STATUS page_tids(Ctx *cx, CatView *v, CatTable *tab, const CatShape *s, uint32_t ordinal, Tid *tids,
+                        uint32_t *out_n, bool *out_more)
 {
     HeapBatch b = {.strings = NULL};
     uint64_t recheck[HEAP_WORDS_MAX] = {0};
@@ -363,7 +369,8 @@ STATUS cat_scan(Ctx *cx, CatView *v, CatTableNo no, Status (*fn)(void *arg, Ctx 
 
 /* ---- writing ---- */
 
-static STATUS insert_entries(Ctx *cx, Catalog *c, Txn *t, CatTable *tab, CatTableNo no, const HeapValue *values, Tid tid, bool check)
+static STATUS insert_entries(Ctx *cx, Catalog *c, Txn *t, CatTable *tab, CatTableNo no, const HeapValue *values,
+                             Tid tid, bool check)
 {
     const CatShape *s = &c->shapes[no];
     Status st = ST_OK;
@@ -378,7 +385,8 @@ static STATUS insert_entries(Ctx *cx, Catalog *c, Txn *t, CatTable *tab, CatTabl
         }
         st = make_key(cx, s->keys[x], parts, d->n_keys, &key);
         if (st == ST_OK) {
-            st = txn_index_insert(cx, t, tab->index[x], tab->heap, bytes_of(&key), tid, (BTreeBytes){NULL, 0}, check && d->unique, &other);
+            st = txn_index_insert(cx, t, tab->index[x], tab->heap, bytes_of(&key), tid, (BTreeBytes){NULL, 0},
+                                  check && d->unique, &other);
         }
         if (st == ST_UNIQUE_VIOLATION) {
             (void)err_set(cx->err, st, "duplicate key value violates unique constraint \"%s\"", d->name);
@@ -456,14 +464,15 @@ static bool in_an_index(const Catalog *c, CatTableNo no, unsigned column)
 }
 
 /* Columns that differ, and whether the row can stay where it is. */
-static unsigned changed_columns(const Catalog *c, CatTableNo no, const HeapValue *a, const HeapValue *b, uint16_t *out_columns,
-                                HeapValue *out_values, bool *out_keyed)
+static unsigned changed_columns(const Catalog *c, CatTableNo no, const HeapValue *a, const HeapValue *b,
+                                uint16_t *out_columns, HeapValue *out_values, bool *out_keyed)
 {
     const CatShape *s = &c->shapes[no];
     unsigned n = 0;
     *out_keyed = false;
     for (uint16_t i = 0; i < s->layout.n_columns; i++) {
-        bool same = a[i].state == b[i].state && (a[i].state == HEAP_NULL || heap_value_eq(s->columns[i].width, &a[i], &b[i]));
+        bool same =
+            a[i].state == b[i].state && (a[i].state == HEAP_NULL || heap_value_eq(s->columns[i].width, &a[i], &b[i]));
         if (!same) {
             out_columns[n] = i;
             out_values[n++] = b[i];
@@ -486,7 +495,8 @@ static STATUS update_row(Ctx *cx, CatView *v, CatTable *tab, CatTableNo no, cons
         return ST_OK;
     }
     if (!keyed) {
-        Status st = txn_update(cx, v->txn, tab->heap, &s->shape, row->tid, columns, changed, n, (TxnSeen){TS_NONE}, &r, &tid, &no_room);
+        Status st = txn_update(cx, v->txn, tab->heap, &s->shape, row->tid, columns, changed, n, (TxnSeen){TS_NONE}, &r,
+                               &tid, &no_room);
         if (st != ST_OK || !no_room) {
             return st == ST_OK ? row_result(cx, r) : st;
         }

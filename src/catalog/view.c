@@ -65,7 +65,10 @@ void catalog_free(Catalog *c)
     mem_free(c->budget, c, sizeof *c);
 }
 
-TxnSystem *catalog_txns(Catalog *c) { return c->ts; }
+TxnSystem *catalog_txns(Catalog *c)
+{
+    return c->ts;
+}
 
 /* ---- databases ---- */
 
@@ -85,7 +88,8 @@ static bool storage_of(const CatRowSet *set, Oid relid, CatStorage *out)
         return false;
     }
     const HeapValue *r = set->rows[low].values;
-    *out = (CatStorage){.object = {{r[rdb_storage_object].u64}, {r[rdb_storage_header].u64}}, .root = {r[rdb_storage_root].u64}};
+    *out = (CatStorage){.object = {{r[rdb_storage_object].u64}, {r[rdb_storage_header].u64}},
+                        .root = {r[rdb_storage_root].u64}};
     return true;
 }
 
@@ -103,10 +107,12 @@ STATUS database_fill(Ctx *cx, Catalog *c, CatView *v, CatDatabase *db)
         }
         bool found = storage_of(&set, cat_table_defs[t].oid, &db->tables[t].storage);
         for (unsigned x = 0; x < c->indexes[t].n; x++) {
-            found = found && storage_of(&set, cat_index_defs[c->indexes[t].first + x].oid, &db->tables[t].index_storage[x]);
+            found =
+                found && storage_of(&set, cat_index_defs[c->indexes[t].first + x].oid, &db->tables[t].index_storage[x]);
         }
         if (!found) {
-            st = err_set(cx->err, ST_CORRUPTED, "catalog table \"%s\" of database %u has no storage", cat_table_defs[t].name, db->oid);
+            st = err_set(cx->err, ST_CORRUPTED, "catalog table \"%s\" of database %u has no storage",
+                         cat_table_defs[t].name, db->oid);
         }
     }
     return st;

@@ -32,8 +32,8 @@ typedef struct Fixture {
 #define OK(f, call)                                                                                                    \
     do {                                                                                                               \
         if ((call) != ST_OK) {                                                                                         \
-            fprintf(stderr, "%s:%d: %s: %s %s (%s)\n", __FILE__, __LINE__, #call, (f)->err.sqlstate,                  \
-                    (f)->err.message ? (f)->err.message : "", (f)->err.detail ? (f)->err.detail : "");                \
+            fprintf(stderr, "%s:%d: %s: %s %s (%s)\n", __FILE__, __LINE__, #call, (f)->err.sqlstate,                   \
+                    (f)->err.message ? (f)->err.message : "", (f)->err.detail ? (f)->err.detail : "");                 \
             abort();                                                                                                   \
         }                                                                                                              \
     } while (0)

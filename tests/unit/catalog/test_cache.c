@@ -10,7 +10,7 @@ enum { CHANGES = 60, READERS = 3 };
 typedef struct Shared {
     Fixture *f;
     Oid table;
-    _Atomic int done;       /* changes committed: columns are 2 + done */
+    _Atomic int done; /* changes committed: columns are 2 + done */
     _Atomic bool stop;
     _Atomic int failures;
     _Atomic int looks;
@@ -70,7 +70,8 @@ static void reader(void *arg)
             abort();
         }
         int most = atomic_load(&s->done) + 1; /* the writer may have committed and not counted yet */
-        bool good = rel->n_columns >= 2 + least && rel->n_columns <= 2 + most && heap_newest(&rel->shape)->n_columns >= rel->n_columns;
+        bool good = rel->n_columns >= 2 + least && rel->n_columns <= 2 + most &&
+                    heap_newest(&rel->shape)->n_columns >= rel->n_columns;
         atomic_fetch_add(&s->failures, !good);
         atomic_fetch_add(&s->looks, 1);
         catalog_release(rel);
@@ -92,7 +93,8 @@ static void writer(void *arg)
         snprintf(name, sizeof name, "c%d", i);
         CatColumnNew c = {.name = str_from(name), .type = OID_INT4, .typmod = -1};
         session_txn(s, &me);
-        if (catalog_open_relation(&me.cx, &me.v, STR_LIT("public"), STR_LIT("t"), LOCK_ACCESS_EXCLUSIVE, &rel) != ST_OK ||
+        if (catalog_open_relation(&me.cx, &me.v, STR_LIT("public"), STR_LIT("t"), LOCK_ACCESS_EXCLUSIVE, &rel) !=
+                ST_OK ||
             catalog_add_column(&me.cx, &me.v, s->table, &c, &attnum) != ST_OK) {
             fprintf(stderr, "writer: %s\n", me.err.message);
             abort();
@@ -114,7 +116,8 @@ static void writer(void *arg)
 static void a_lock_holder_sees_the_newest_definition(void **state)
 {
     Fixture *f = *state;
-    CatColumnNew columns[] = {{.name = STR_LIT("a"), .type = OID_INT4, .typmod = -1}, {.name = STR_LIT("b"), .type = OID_TEXT, .typmod = -1}};
+    CatColumnNew columns[] = {{.name = STR_LIT("a"), .type = OID_INT4, .typmod = -1},
+                              {.name = STR_LIT("b"), .type = OID_TEXT, .typmod = -1}};
     Shared s = {.f = f};
     OsThread *threads[READERS + 1];
     CatView v = view_of(f, OID_POSTGRES_DB);

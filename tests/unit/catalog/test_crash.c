@@ -47,7 +47,8 @@ static void step(Fixture *f, unsigned i)
 {
     Oid oid, index;
     int16_t attnum;
-    CatColumnNew columns[] = {{.name = STR_LIT("id"), .type = OID_INT4, .typmod = -1}, {.name = STR_LIT("b"), .type = OID_TEXT, .typmod = -1}};
+    CatColumnNew columns[] = {{.name = STR_LIT("id"), .type = OID_INT4, .typmod = -1},
+                              {.name = STR_LIT("b"), .type = OID_TEXT, .typmod = -1}};
     CatKeyColumn key = {.attnum = 1};
     CatIndexNew x = {.unique = true, .columns = &key, .n_columns = 1, .n_keys = 1};
     char name[16];
@@ -87,7 +88,8 @@ static void survive(Fixture *f, uint64_t io, uint64_t seed, const State *states,
         found = found || memcmp(&s, &states[i], sizeof s) == 0;
     }
     if (!found) {
-        print_error("after I/O %llu, seed %llu: not the state of a commit\n", (unsigned long long)io, (unsigned long long)seed);
+        print_error("after I/O %llu, seed %llu: not the state of a commit\n", (unsigned long long)io,
+                    (unsigned long long)seed);
     }
     assert_true(found);
     check_store(g);
@@ -119,7 +121,8 @@ static void a_cut_leaves_the_state_of_a_commit(void **state)
         }
     }
     uint64_t last = simdisk_io_count(f->disk);
-    uint64_t every = (last - ios[0]) / 24 + 1; /* about two dozen cuts, another set of them with every change of the code */
+    uint64_t every =
+        (last - ios[0]) / 24 + 1; /* about two dozen cuts, another set of them with every change of the code */
     for (uint64_t io = ios[0]; io <= last; io += every) {
         unsigned acknowledged = 0;
         while (acknowledged < STEPS && ios[acknowledged + 1] <= io) {

@@ -6,7 +6,10 @@
 
 #include "base/rng.h"
 
-#define STR_LIT_INIT(s) {(s), sizeof(s) - 1}
+#define STR_LIT_INIT(s)                                                                                                \
+    {                                                                                                                  \
+        (s), sizeof(s) - 1                                                                                             \
+    }
 
 static const CatColumnNew two_columns[] = {
     {.name = STR_LIT_INIT("id"), .type = OID_INT4, .typmod = -1, .not_null = true},
@@ -24,9 +27,11 @@ static Oid create_pkey(Fixture *f, CatView *v, Oid table, const char *name)
 {
     Oid index, constraint;
     CatKeyColumn key = {.attnum = 1};
-    CatIndexNew x = {.name = str_from(name), .unique = true, .primary = true, .columns = &key, .n_columns = 1, .n_keys = 1};
+    CatIndexNew x = {
+        .name = str_from(name), .unique = true, .primary = true, .columns = &key, .n_columns = 1, .n_keys = 1};
     OK(f, catalog_create_index(&f->cx, v, table, &x, &index));
-    CatConstraintNew c = {.name = str_from(name), .type = 'p', .keys = (const int16_t[]){1}, .n_keys = 1, .index = index};
+    CatConstraintNew c = {
+        .name = str_from(name), .type = 'p', .keys = (const int16_t[]){1}, .n_keys = 1, .index = index};
     OK(f, catalog_add_constraint(&f->cx, v, table, &c, &constraint));
     return constraint;
 }
@@ -120,7 +125,8 @@ static void insert_wide(Fixture *f, CatView *v, Oid table, int id, int64_t more)
     }
     row[rel->columns[0].physical] = cat_int4(id);
     row[rel->columns[1].physical] = cat_text("some text");
-    row[rel->columns[2].physical] = rel->columns[2].type == OID_INT8 ? heap_i64(more) : cat_text("the column's second life, as text");
+    row[rel->columns[2].physical] =
+        rel->columns[2].type == OID_INT8 ? heap_i64(more) : cat_text("the column's second life, as text");
     OK(f, txn_insert(&f->cx, v->txn, rel->table, &rel->shape, row, &tid));
     catalog_release(rel);
 }
@@ -173,7 +179,8 @@ static void insert_rows(Fixture *f, CatView *v, Oid table, int from, int n)
         for (unsigned x = 0; x < rel->n_indexes; x++) {
             OK(f, catalog_index_key(&f->cx, rel, &rel->indexes[x], row, &key));
             BTreeBytes bytes = {(const uint8_t *)key.p, (uint32_t)key.len};
-            OK(f, txn_index_insert(&f->cx, v->txn, rel->indexes[x].tree, rel->table, bytes, tid, (BTreeBytes){NULL, 0}, rel->indexes[x].unique, &other));
+            OK(f, txn_index_insert(&f->cx, v->txn, rel->indexes[x].tree, rel->table, bytes, tid, (BTreeBytes){NULL, 0},
+                                   rel->indexes[x].unique, &other));
         }
     }
     strbuf_done(&key);
@@ -273,8 +280,10 @@ static uint32_t rows_in(Fixture *f, CatView *v, CatIndexNo index)
 
 static void dropping_a_table_drops_all_of_its_rows(void **state)
 {
-    static const CatIndexNo all[] = {pg_class_oid_index, pg_attribute_relid_attnum_index, pg_index_indexrelid_index, pg_constraint_oid_index,
-                                     pg_attrdef_oid_index, pg_type_oid_index, pg_depend_depender_index, rdb_storage_relation_index};
+    static const CatIndexNo all[] = {pg_class_oid_index,        pg_attribute_relid_attnum_index,
+                                     pg_index_indexrelid_index, pg_constraint_oid_index,
+                                     pg_attrdef_oid_index,      pg_type_oid_index,
+                                     pg_depend_depender_index,  rdb_storage_relation_index};
     Fixture *f = *state;
     uint32_t before[ARRAY_LEN(all)];
     CatView v = view_of(f, OID_POSTGRES_DB);
@@ -435,19 +444,26 @@ static void keys_order_as_the_index_does(void **state)
     budget_init(&budget, "keys", NULL, 0, 0);
     rng_seed(&rng, 20261121);
     for (int i = 0; i < 20000; i++) {
-        CatKeyColumn c = {.type = value_type_of(i % 2 ? OID_INT8 : OID_TEXT), .desc = rng_below(&rng, 2), .nulls_first = rng_below(&rng, 2)};
+        CatKeyColumn c = {.type = value_type_of(i % 2 ? OID_INT8 : OID_TEXT),
+                          .desc = rng_below(&rng, 2),
+                          .nulls_first = rng_below(&rng, 2)};
         HeapValue value[2];
         char text[2][40];
         StrBuf key[2];
         for (int k = 0; k < 2; k++) {
-            int n = snprintf(text[k], sizeof text[k], "%.*s%d", (int)rng_below(&rng, 14), "aaaaaaaaaaaaaa", (int)rng_below(&rng, 3));
-            value[k] = rng_below(&rng, 5) == 0 ? heap_null() : i % 2 ? heap_i64((int64_t)rng_below(&rng, 7) - 3) : heap_string(text[k], (uint32_t)n);
+            int n = snprintf(text[k], sizeof text[k], "%.*s%d", (int)rng_below(&rng, 14), "aaaaaaaaaaaaaa",
+                             (int)rng_below(&rng, 3));
+            value[k] = rng_below(&rng, 5) == 0 ? heap_null()
+                       : i % 2                 ? heap_i64((int64_t)rng_below(&rng, 7) - 3)
+                                               : heap_string(text[k], (uint32_t)n);
             strbuf_init(&key[k], &budget);
             cat_key_append(&c, &value[k], &key[k]);
         }
         bool null0 = value[0].state == HEAP_NULL, null1 = value[1].state == HEAP_NULL;
-        int want = null0 && null1 ? 0 : null0 ? (c.nulls_first ? -1 : 1) : null1 ? (c.nulls_first ? 1 : -1)
-                   : type_cmp(&c.type, value[0].bytes, value[1].bytes) * (c.desc ? -1 : 1);
+        int want = null0 && null1 ? 0
+                   : null0        ? (c.nulls_first ? -1 : 1)
+                   : null1        ? (c.nulls_first ? 1 : -1)
+                                  : type_cmp(&c.type, value[0].bytes, value[1].bytes) * (c.desc ? -1 : 1);
         int got = str_cmp(strbuf_str(&key[0]), strbuf_str(&key[1]));
         assert_int_equal((want > 0) - (want < 0), (got > 0) - (got < 0));
         strbuf_done(&key[0]);

@@ -9,11 +9,13 @@ static Status changes(Fixture *f, CatView *v)
     static const int16_t keys[] = {1};
     Oid table, index, constraint;
     int16_t attnum;
-    CatColumnNew columns[] = {{.name = STR_LIT("id"), .type = OID_INT4, .typmod = -1, .not_null = true},
-                              {.name = STR_LIT("note"), .type = OID_TEXT, .typmod = -1, .default_text = STR_LIT("'none'::text")}};
+    CatColumnNew columns[] = {
+        {.name = STR_LIT("id"), .type = OID_INT4, .typmod = -1, .not_null = true},
+        {.name = STR_LIT("note"), .type = OID_TEXT, .typmod = -1, .default_text = STR_LIT("'none'::text")}};
     CatColumnNew more = {.name = STR_LIT("more"), .type = OID_INT8, .typmod = -1};
     CatKeyColumn key = {.attnum = 1};
-    CatIndexNew x = {.name = STR_LIT("t_pkey"), .unique = true, .primary = true, .columns = &key, .n_columns = 1, .n_keys = 1};
+    CatIndexNew x = {
+        .name = STR_LIT("t_pkey"), .unique = true, .primary = true, .columns = &key, .n_columns = 1, .n_keys = 1};
     Status st = catalog_create_table(&f->cx, v, OID_PUBLIC, STR_LIT("t"), columns, 2, &table);
     if (st == ST_OK) {
         st = catalog_create_index(&f->cx, v, table, &x, &index);
