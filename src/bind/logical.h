@@ -56,7 +56,7 @@ typedef enum LogicalKind {
     LOGICAL_CTE_SCAN,  /* rows of a WITH query that is computed once */
     LOGICAL_FILTER,
     LOGICAL_PROJECT, /* computes new columns, passes none through but those it lists */
-    LOGICAL_SET_PROJECT, /* a project with set-returning functions in the select list, in lockstep */
+    LOGICAL_SET_PROJECT, /* a project whose expressions hold set-returning functions at any depth, run in lockstep */
     LOGICAL_JOIN,
     LOGICAL_AGGREGATE,
     LOGICAL_WINDOW,
@@ -108,10 +108,32 @@ typedef struct LogicalAggregate {
     uint32_t n_grouping_sets;
 } LogicalAggregate;
 
+/* All calls of one window clause. The frame is AST_FRAME_* of parse/ast.h. */
+typedef struct LogicalWindow {
+    LogicalExprs calls; /* EXPR_WINDOW, one for each column behind the child's */
+    LogicalExprs partition;
+    const LogicalSort *order;
+    uint32_t n_order;
+    int32_t frame;
+    const Expr *start_offset;
+    const Expr *end_offset;
+} LogicalWindow;
+
 typedef struct LogicalModifyColumn {
     int16_t attribute;
     const Expr *value; /* over the child's columns (INSERT: the row; UPDATE: the new value) */
 } LogicalModifyColumn;
+
+/* ON CONFLICT. */
+typedef struct LogicalConflict {
+    bool update;               /* DO UPDATE; otherwise DO NOTHING */
+    const Oid *indexes;        /* unique indexes that arbitrate; none: any (DO NOTHING only) */
+    uint32_t n_indexes;
+    const ColumnId *existing;  /* [relation->n_columns] ids of the row that is there */
+    const LogicalModifyColumn *set; /* over `existing` and, as "excluded", row_columns */
+    uint32_t n_set;
+    const Expr *condition;     /* NULL = true */
+} LogicalConflict;
 
 typedef enum LogicalModifyKind { LOGICAL_INSERT, LOGICAL_UPDATE, LOGICAL_DELETE } LogicalModifyKind;
 
@@ -127,9 +149,9 @@ typedef struct LogicalModify {
         const Expr *condition;
     } *checks;
     uint32_t n_checks;
-    const ColumnId *row_columns; /* ids under which checks, index expressions and RETURNING name the new (DELETE: old) row's attributes */
+    const ColumnId *row_columns; /* [relation->n_columns] ids by which checks and RETURNING name the new (DELETE: old) row */
     LogicalExprs returning;      /* one for each output column */
-    const struct LogicalConflict *conflict; /* ON CONFLICT; NULL = none */
+    const LogicalConflict *conflict; /* ON CONFLICT; NULL = none */
 } LogicalModify;
 
 struct Logical {
@@ -145,7 +167,8 @@ struct Logical {
         } values;
         LogicalFunctions functions;
         struct {
-            uint32_t number; /* of the query's `ctes` */
+            uint32_t number;            /* LogicalCte.number */
+            const ColumnId *attributes; /* columns[i] is this column of the WITH query */
         } cte_scan;
         struct {
             const Expr *condition;
@@ -157,9 +180,7 @@ struct Logical {
             const Expr *condition; /* NULL = true */
         } join;
         LogicalAggregate aggregate;
-        struct {
-            LogicalExprs calls; /* EXPR_WINDOW, one for each column behind the child's */
-        } window;
+        LogicalWindow window;
         struct {
             LogicalExprs on; /* empty = all columns */
         } distinct;
@@ -173,7 +194,7 @@ struct Logical {
             bool with_ties;
         } limit;
         struct {
-            LogicalSetKind kind;
+            LogicalSetKind kind; /* columns pairwise by position, those behind columns.n are ignored */
         } set_operation;
         struct {
             uint32_t cte;
@@ -190,10 +211,11 @@ struct Logical {
     } u;
 };
 
+/* A WITH query that is computed once. One that has a single user and no side effects is merged into it and not listed. */
 typedef struct LogicalCte {
     const char *name;
     LogicalQuery *query;
-    bool materialize; /* computed once; otherwise already merged into its one user */
+    uint32_t number; /* unique in the statement: sublinks may scan a WITH query of an enclosing one */
     bool recursive;
 } LogicalCte;
 
@@ -222,7 +244,9 @@ typedef struct LogicalStatement {
     ColumnId next_column; /* ids from here on are free for rewrites */
 } LogicalStatement;
 
-/* Asserts L1 to L3 for the whole statement. */
-STATUS logical_check(const LogicalStatement *s, Error *err);
+/* Asserts L1 to L3 for the whole statement. ST_STATEMENT_TOO_COMPLEX when it is too deep. */
+STATUS logical_check(Ctx *cx, const LogicalStatement *s);
+/* Appends the tree as indented lines, for tests; the form may change. */
+STATUS logical_dump(Ctx *cx, const LogicalStatement *s, StrBuf *out);
 
 #endif
