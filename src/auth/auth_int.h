@@ -22,7 +22,7 @@ MUST_CHECK bool scram_salted_password(Str prepared, const uint8_t *salt, uint32_
 MUST_CHECK bool scram_derive(const uint8_t salted[SCRAM_KEY_BYTES], uint8_t out_client_key[SCRAM_KEY_BYTES],
                              uint8_t out_stored_key[SCRAM_KEY_BYTES], uint8_t out_server_key[SCRAM_KEY_BYTES]);
 bool bytes_equal(const void *a, const void *b, size_t bytes); /* in constant time */
-Status crypto_failed(Error *err); /* records ST_INTERNAL */
+Status crypto_failed(Error *err);                             /* records ST_INTERNAL */
 
 /* Standard base64 with padding. Characters that `bytes` bytes take. */
 static inline size_t base64_text_bytes(size_t bytes)
@@ -34,8 +34,9 @@ void base64_encode(const uint8_t *p, size_t bytes, char *out); /* no zero at the
 bool base64_decode(Str text, bool padded, uint8_t *out, size_t max, size_t *out_bytes);
 
 /*
- * SASLprep (RFC 4013) of a clear password into `out`, at most PASSWORD_BYTES_MAX bytes. Text that it does not allow, or that is not UTF-8, is copied as it is: as PostgreSQL, whose users have such passwords. Scratch memory is
- * charged to the budget and wiped. ST_OUT_OF_MEMORY, ST_INVALID_PARAMETER_VALUE (too long).
+ * SASLprep (RFC 4013) of a clear password into `out`, at most PASSWORD_BYTES_MAX bytes. Text that it does not allow, or
+ * that is not UTF-8, is copied as it is: as PostgreSQL, whose users have such passwords. Scratch memory is charged to
+ * the budget and wiped. ST_OUT_OF_MEMORY, ST_INVALID_PARAMETER_VALUE (too long).
  */
 STATUS saslprep(Str clear, Budget *budget, char *out, size_t *out_bytes, Error *err);
 

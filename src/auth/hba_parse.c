@@ -93,8 +93,9 @@ static bool parse_type(LineParser *p)
         return true;
     }
     if (str_eq(t->text, STR_LIT("hostgssenc"))) {
-        return bad(p, "hostgssenc record cannot match because GSSAPI is not supported (supported: local, host, hostssl, "
-                      "hostnossl, hostnogssenc)");
+        return bad(p,
+                   "hostgssenc record cannot match because GSSAPI is not supported (supported: local, host, hostssl, "
+                   "hostnossl, hostnogssenc)");
     }
     return bad(p, "invalid connection type \"%s\"", t->text.p);
 }
@@ -164,8 +165,9 @@ static bool parse_ip(LineParser *p, const HbaToken *t)
     snprintf(text, sizeof text, "%.*s", (int)n, t->text.p);
     p->line->address = HBA_ADDR_MASK;
     if (n >= sizeof text || !net_addr_parse(text, &p->line->addr)) {
-        return bad(p, "\"%s\" is not an IP address (host names are not supported; supported: an address with CIDR mask "
-                      "length or separate mask, all, samehost, samenet)",
+        return bad(p,
+                   "\"%s\" is not an IP address (host names are not supported; supported: an address with CIDR mask "
+                   "length or separate mask, all, samehost, samenet)",
                    t->text.p);
     }
     if (slash == NULL) {
@@ -286,9 +288,9 @@ Status hba_check(const HbaRules *rules, Error *err)
             return ST_CONFIG_FILE_ERROR;
         }
     }
-    return rules->lines.n > 0 ? ST_OK
-                              : err_set(err, ST_CONFIG_FILE_ERROR,
-                                        "configuration file \"%s\" contains no entries", rules->name);
+    return rules->lines.n > 0
+               ? ST_OK
+               : err_set(err, ST_CONFIG_FILE_ERROR, "configuration file \"%s\" contains no entries", rules->name);
 }
 
 uint32_t hba_line_count(const HbaRules *rules)

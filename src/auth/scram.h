@@ -45,12 +45,12 @@ typedef enum ScramServerState {
 } ScramServerState;
 
 typedef struct ScramServerOptions {
-    Str user;                      /* from the startup packet: the name inside the messages is ignored, as in PostgreSQL */
+    Str user; /* from the startup packet: the name inside the messages is ignored, as in PostgreSQL */
     const ScramVerifier *verifier; /* NULL: no such role, no password, password expired */
     const uint8_t *mock_secret;    /* SCRAM_MOCK_SECRET_BYTES, random, constant for the engine */
     uint32_t mock_iterations;      /* what verifiers made now would use */
     bool tls;                      /* the connection is encrypted, so the server offers ...-PLUS */
-    Str binding;                   /* tls-server-end-point data (RFC 5929): digest of our certificate; empty without TLS */
+    Str binding; /* tls-server-end-point data (RFC 5929): digest of our certificate; empty without TLS */
 } ScramServerOptions;
 
 /* Own storage, no pointers but into itself: may lie anywhere, must not be copied. */
@@ -113,7 +113,7 @@ typedef struct ScramClient {
     char auth_message[3 * SCRAM_MESSAGE_BYTES_MAX];
     uint8_t salted_password[SCRAM_KEY_BYTES];
     char password[PASSWORD_BYTES_MAX]; /* prepared; wiped as soon as it is salted */
-    char user[256]; /* escaped; PostgreSQL's clients leave it empty */
+    char user[256];                    /* escaped; PostgreSQL's clients leave it empty */
     uint32_t user_bytes;
 } ScramClient;
 

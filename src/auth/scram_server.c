@@ -92,8 +92,7 @@ static Status read_binding_flag(ScramServer *s, ScramReader *r, Error *err)
         r->p++;
         return ST_OK;
     case 'p': break;
-    default:
-        return scram_malformed(err, "Unexpected channel-binding flag \"%s\".", scram_char_name(r, name));
+    default: return scram_malformed(err, "Unexpected channel-binding flag \"%s\".", scram_char_name(r, name));
     }
     if (!s->plus) {
         return scram_malformed(err, "The client selected " SCRAM_MECHANISM
@@ -111,8 +110,7 @@ static Status read_authorization_identity(ScramReader *r, Error *err)
 {
     char name[5];
     if (r->p < r->end && *r->p == 'a') {
-        return err_set(err, ST_FEATURE_NOT_SUPPORTED,
-                       "client uses authorization identity, but it is not supported");
+        return err_set(err, ST_FEATURE_NOT_SUPPORTED, "client uses authorization identity, but it is not supported");
     }
     if (r->p == r->end || *r->p != ',') {
         return scram_malformed(err, "Unexpected attribute \"%s\" in client-first-message.", scram_char_name(r, name));

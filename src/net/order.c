@@ -45,29 +45,58 @@ typedef struct Step {
     uint8_t next;   /* OrderState */
 } Step;
 
-#define DO(state) {ORDER_HANDLE, ORDER_##state}
-#define PASS(state) {ORDER_PASS_OVER, ORDER_##state}
-#define WAIT(state) {ORDER_WAIT, ORDER_##state}
-#define END {ORDER_END, ORDER_CLOSED}
-#define BAD {ORDER_VIOLATION, ORDER_CLOSED}
+#define DO(state)                                                                                                      \
+    {                                                                                                                  \
+        ORDER_HANDLE, ORDER_##state                                                                                    \
+    }
+#define SKIP(state)                                                                                                    \
+    {                                                                                                                  \
+        ORDER_PASS_OVER, ORDER_##state                                                                                 \
+    }
+#define WAIT(state)                                                                                                    \
+    {                                                                                                                  \
+        ORDER_WAIT, ORDER_##state                                                                                      \
+    }
+#define END                                                                                                            \
+    {                                                                                                                  \
+        ORDER_END, ORDER_CLOSED                                                                                        \
+    }
+#define BAD                                                                                                            \
+    {                                                                                                                  \
+        ORDER_VIOLATION, ORDER_CLOSED                                                                                  \
+    }
+/* The server is at work: whatever comes waits. */
+#define ALL_WAIT(state)                                                                                                \
+    {                                                                                                                  \
+        WAIT(state), WAIT(state), WAIT(state), WAIT(state), WAIT(state), WAIT(state), WAIT(state), WAIT(state),        \
+            WAIT(state), WAIT(state)                                                                                   \
+    }
+/* Copy messages are taken, Flush and Sync passed over. */
+#define COPYING(state)                                                                                                 \
+    {                                                                                                                  \
+        BAD, BAD, BAD, BAD, SKIP(state), SKIP(state), DO(state), DO(state), END, BAD                                   \
+    }
 
+/* clang-format off */
 static const Step STEPS[ORDER_STATES][KINDS] = {
-    /*                      start        password  query      extended      flush         sync       copy d       copy c f      X    ? */
-    [ORDER_STARTUP]       = {DO(STARTUP), BAD,      BAD,       BAD,          BAD,          BAD,       BAD,         BAD,          BAD, BAD},
-    [ORDER_AUTH]          = {BAD,         DO(AUTH), BAD,       BAD,          BAD,          BAD,       BAD,         BAD,          END, BAD},
-    [ORDER_IDLE]          = {BAD,         BAD,      DO(QUERY), DO(EXTENDED), DO(EXTENDED), DO(SYNC),  PASS(IDLE),  PASS(IDLE),   END, BAD},
-    [ORDER_QUERY]         = {WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY), WAIT(QUERY)},
-    [ORDER_EXTENDED]      = {BAD,         BAD,      DO(QUERY), DO(EXTENDED), DO(EXTENDED), DO(SYNC),  PASS(EXTENDED), PASS(EXTENDED), END, BAD},
-    [ORDER_SKIP]          = {BAD,         BAD,      PASS(SKIP), PASS(SKIP),  PASS(SKIP),   DO(SYNC),  PASS(SKIP),  PASS(SKIP),   END, BAD},
-    [ORDER_SYNC]          = {WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC), WAIT(SYNC)},
-    [ORDER_COPY_QUERY]    = {BAD,         BAD,      BAD,       BAD,          PASS(COPY_QUERY), PASS(COPY_QUERY), DO(COPY_QUERY), DO(COPY_QUERY), END, BAD},
-    [ORDER_COPY_EXTENDED] = {BAD,         BAD,      BAD,       BAD,          PASS(COPY_EXTENDED), PASS(COPY_EXTENDED), DO(COPY_EXTENDED), DO(COPY_EXTENDED), END, BAD},
-    [ORDER_CLOSED]        = {BAD,         BAD,      BAD,       BAD,          BAD,          BAD,       BAD,         BAD,          BAD, BAD},
+    /*                  start        password  query       extended      flush         sync      copy d, then copy c f, X, ? */
+    [ORDER_STARTUP]  = {DO(STARTUP), BAD,      BAD,        BAD,          BAD,          BAD,      BAD, BAD, BAD, BAD},
+    [ORDER_AUTH]     = {BAD,         DO(AUTH), BAD,        BAD,          BAD,          BAD,      BAD, BAD, END, BAD},
+    [ORDER_IDLE]     = {BAD,         BAD,      DO(QUERY),  DO(EXTENDED), DO(EXTENDED), DO(SYNC), SKIP(IDLE), SKIP(IDLE), END, BAD},
+    [ORDER_EXTENDED] = {BAD,         BAD,      DO(QUERY),  DO(EXTENDED), DO(EXTENDED), DO(SYNC), SKIP(EXTENDED), SKIP(EXTENDED), END, BAD},
+    [ORDER_SKIP]     = {BAD,         BAD,      SKIP(SKIP), SKIP(SKIP),   SKIP(SKIP),   DO(SYNC), SKIP(SKIP), SKIP(SKIP), END, BAD},
+    [ORDER_CLOSED]   = {BAD,         BAD,      BAD,        BAD,          BAD,          BAD,      BAD, BAD, BAD, BAD},
+    [ORDER_QUERY] = ALL_WAIT(QUERY),
+    [ORDER_SYNC] = ALL_WAIT(SYNC),
+    [ORDER_COPY_QUERY] = COPYING(COPY_QUERY),
+    [ORDER_COPY_EXTENDED] = COPYING(COPY_EXTENDED),
 };
+/* clang-format on */
 
 enum { NEVER = 0xff };
 
 /* Where the session's events lead. */
+/* clang-format off */
 static const uint8_t NEXT[ORDER_STATES][ORDER_EVENTS] = {
     /*                        session     ready       error        copy in              copy end        close */
     [ORDER_STARTUP]       = {ORDER_AUTH, NEVER,      NEVER,       NEVER,               NEVER,          ORDER_CLOSED},
@@ -81,6 +110,7 @@ static const uint8_t NEXT[ORDER_STATES][ORDER_EVENTS] = {
     [ORDER_COPY_EXTENDED] = {NEVER,      NEVER,      ORDER_SKIP,  NEVER,               ORDER_EXTENDED, ORDER_CLOSED},
     [ORDER_CLOSED]        = {NEVER,      NEVER,      NEVER,       NEVER,               NEVER,          ORDER_CLOSED},
 };
+/* clang-format on */
 
 static void set_violation(OrderState state, uint8_t type, Error *err)
 {
@@ -112,8 +142,7 @@ void order_event(Order *o, OrderEvent event)
 
 const char *order_state_name(OrderState state)
 {
-    static const char *const names[ORDER_STATES] = {"startup",  "authentication", "idle",  "query",
-                                                    "extended", "skip",           "sync",  "copy",
-                                                    "copy",     "closed"};
+    static const char *const names[ORDER_STATES] = {"startup", "authentication", "idle", "query", "extended",
+                                                    "skip",    "sync",           "copy", "copy",  "closed"};
     return names[state];
 }

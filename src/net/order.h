@@ -48,12 +48,12 @@ typedef enum OrderState {
 enum { ORDER_STATES = ORDER_CLOSED + 1 };
 
 typedef enum OrderEvent {
-    ORDER_SESSION,       /* a StartupMessage was taken: authentication begins */
-    ORDER_READY,         /* ReadyForQuery was sent */
-    ORDER_ERROR,         /* ErrorResponse was sent (not FATAL) */
-    ORDER_COPY_IN,       /* CopyInResponse was sent */
-    ORDER_COPY_END,      /* the COPY got its CopyDone and goes on */
-    ORDER_CLOSE,         /* the connection ends */
+    ORDER_SESSION,  /* a StartupMessage was taken: authentication begins */
+    ORDER_READY,    /* ReadyForQuery was sent */
+    ORDER_ERROR,    /* ErrorResponse was sent (not FATAL) */
+    ORDER_COPY_IN,  /* CopyInResponse was sent */
+    ORDER_COPY_END, /* the COPY got its CopyDone and goes on */
+    ORDER_CLOSE,    /* the connection ends */
 } OrderEvent;
 enum { ORDER_EVENTS = ORDER_CLOSE + 1 };
 

@@ -70,8 +70,7 @@ void outq_check(const OutQueue *q)
         ASSERT(r->end > (i == 0 ? q->consumed : range_at(q, i - 1)->end));
         ASSERT(i == 0 || lsn_lt(range_at(q, i - 1)->gate, r->gate));
     }
-    ASSERT(q->range_count == 0 ? q->committed == q->consumed
-                               : range_at(q, q->range_count - 1)->end == q->committed);
+    ASSERT(q->range_count == 0 ? q->committed == q->consumed : range_at(q, q->range_count - 1)->end == q->committed);
 }
 
 static uint32_t next_chunk_size(const OutQueue *q, size_t wanted)

@@ -54,8 +54,8 @@ typedef struct WireIn {
     WirePhase phase;
     char *buf; /* NULL while idle */
     size_t cap;
-    size_t start; /* of what is not handed out */
-    size_t end;   /* of what was read */
+    size_t start;         /* of what is not handed out */
+    size_t end;           /* of what was read */
     size_t skip_bytes;    /* of the message being read over, still to come */
     size_t copy_bytes;    /* of the CopyData in progress, still to be handed out */
     uint8_t skipped_type; /* of the message being read over */
@@ -100,17 +100,17 @@ typedef enum WireStartKind { WIRE_START_SESSION, WIRE_START_SSL, WIRE_START_GSSE
 
 typedef struct WireStart {
     WireStartKind kind;
-    uint32_t requested; /* WIRE_START_SESSION: as the client wrote it */
-    uint32_t protocol;  /* what will be spoken: WIRE_PROTOCOL_3_0 or _3_2 */
-    bool negotiate;     /* NegotiateProtocolVersion must be sent: a newer minor, or unknown _pq_ options */
+    uint32_t requested;  /* WIRE_START_SESSION: as the client wrote it */
+    uint32_t protocol;   /* what will be spoken: WIRE_PROTOCOL_3_0 or _3_2 */
+    bool negotiate;      /* NegotiateProtocolVersion must be sent: a newer minor, or unknown _pq_ options */
     uint32_t extensions; /* number of _pq_ options; none is known */
-    Str user;           /* never empty */
-    Str database;       /* the user's name when not given */
-    Str options;        /* command-line options; may be empty */
-    Str replication;    /* may be empty */
-    Str params;         /* all parameters, for wire_start_param */
+    Str user;            /* never empty */
+    Str database;        /* the user's name when not given */
+    Str options;         /* command-line options; may be empty */
+    Str replication;     /* may be empty */
+    Str params;          /* all parameters, for wire_start_param */
     uint32_t cancel_pid; /* WIRE_START_CANCEL */
-    Str cancel_key;     /* 4 bytes under 3.0, 1 .. WIRE_CANCEL_KEY_BYTES_MAX under 3.2 */
+    Str cancel_key;      /* 4 bytes under 3.0, 1 .. WIRE_CANCEL_KEY_BYTES_MAX under 3.2 */
 } WireStart;
 
 /* Takes a start-up packet apart. Statuses: 08P01, 0A000 (major version), 28000 (no user name). */

@@ -44,8 +44,7 @@ static Status check_layout(BodyReader *r, Error *err, WireStart *start)
         body_string(r);
     }
     if (r->status != ST_OK || r->end - r->p != 1) {
-        return err_set(err, ST_PROTOCOL_VIOLATION,
-                       "invalid startup packet layout: expected terminator as last byte");
+        return err_set(err, ST_PROTOCOL_VIOLATION, "invalid startup packet layout: expected terminator as last byte");
     }
     start->params.len = (size_t)(r->p - start->params.p);
     return ST_OK;
@@ -103,8 +102,8 @@ Status wire_decode_start(Str body, Error *err, WireStart *out_start)
 {
     BodyReader r = body_reader(body, err);
     static const Str none = {"", 0};
-    WireStart start = {.user = none, .database = none, .options = none, .replication = none, .params = none,
-                       .cancel_key = none};
+    WireStart start = {
+        .user = none, .database = none, .options = none, .replication = none, .params = none, .cancel_key = none};
     uint32_t code = body_u32(&r);
     Status st = r.status;
     if (st != ST_OK) {
@@ -120,9 +119,7 @@ Status wire_decode_start(Str body, Error *err, WireStart *out_start)
         start.kind = WIRE_START_GSSENC;
         st = body_end(&r);
         break;
-    default:
-        start.requested = code;
-        st = decode_session(&r, err, &start);
+    default: start.requested = code; st = decode_session(&r, err, &start);
     }
     if (st == ST_OK) {
         *out_start = start;

@@ -304,8 +304,7 @@ Status net_accept(const NetListener *l, Error *err, int *out_fd, NetAddr *out_pe
         switch (errno) {
         case EAGAIN: return ST_WOULD_BLOCK;
         case EMFILE:
-        case ENFILE:
-            return err_set(err, ST_TOO_MANY_CONNECTIONS, "no file descriptor left for a connection");
+        case ENFILE: return err_set(err, ST_TOO_MANY_CONNECTIONS, "no file descriptor left for a connection");
         case EINTR:
         case ECONNABORTED:
         case EPROTO:
@@ -422,8 +421,7 @@ Status net_connect_unix(const char *dir, uint16_t port, Error *err, int *out_fd)
         int saved = errno;
         net_close(fd);
         return err_set(err, ST_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-                       "connection to server on socket \"%s\" failed: %s", path,
-                       strerror_r(saved, text, sizeof text));
+                       "connection to server on socket \"%s\" failed: %s", path, strerror_r(saved, text, sizeof text));
     }
     *out_fd = fd;
     return ST_OK;

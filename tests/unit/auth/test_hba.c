@@ -45,8 +45,12 @@ static const NetInterface INTERFACES[] = {
 
 static HbaPeer peer_at(const char *addr, bool tls, const char *database, const char *user)
 {
-    HbaPeer p = {.tls = tls, .database = str_from(database), .user = str_from(user), .is_member = is_member,
-                 .interfaces = INTERFACES, .interface_count = 1};
+    HbaPeer p = {.tls = tls,
+                 .database = str_from(database),
+                 .user = str_from(user),
+                 .is_member = is_member,
+                 .interfaces = INTERFACES,
+                 .interface_count = 1};
     if (addr != NULL) {
         assert_true(net_addr_parse(addr, &p.addr));
     }
@@ -74,15 +78,24 @@ static void the_first_line_that_fits_decides(void **state)
         const char *user;
         uint32_t line; /* 0 = none */
     } cases[] = {
-        {NULL, false, "app", "x", 2},          {"10.1.2.3", false, "app", "bob", 3},
-        {"10.1.2.3", false, "all", "bob", 3},  {"10.1.2.3", false, "other", "bob", 0},
-        {"10.1.2.3", true, "app", "anna", 4},  {"10.1.2.3", false, "app", "anna", 0},
-        {"11.1.2.3", true, "app", "anna", 0},  {"::1", false, "x", "x", 5},
-        {"::1", true, "x", "x", 0},            {"::1", false, "x", "y", 0},
-        {"::2", false, "x", "x", 0},           {"192.168.7.9", false, "staff", "anna", 6},
-        {"192.168.8.9", false, "staff", "anna", 0}, {"192.168.7.1", false, "x", "+staff", 9},
-        {"192.168.7.1", false, "x", "carl", 9}, {"192.168.7.1", false, "x", "anna", 0},
-        {"192.168.7.2", false, "x", "carl", 0}, {"8.8.8.8", false, "postgres", "z", 12},
+        {NULL, false, "app", "x", 2},
+        {"10.1.2.3", false, "app", "bob", 3},
+        {"10.1.2.3", false, "all", "bob", 3},
+        {"10.1.2.3", false, "other", "bob", 0},
+        {"10.1.2.3", true, "app", "anna", 4},
+        {"10.1.2.3", false, "app", "anna", 0},
+        {"11.1.2.3", true, "app", "anna", 0},
+        {"::1", false, "x", "x", 5},
+        {"::1", true, "x", "x", 0},
+        {"::1", false, "x", "y", 0},
+        {"::2", false, "x", "x", 0},
+        {"192.168.7.9", false, "staff", "anna", 6},
+        {"192.168.8.9", false, "staff", "anna", 0},
+        {"192.168.7.1", false, "x", "+staff", 9},
+        {"192.168.7.1", false, "x", "carl", 9},
+        {"192.168.7.1", false, "x", "anna", 0},
+        {"192.168.7.2", false, "x", "carl", 0},
+        {"8.8.8.8", false, "postgres", "z", 12},
         {"8.8.8.8", false, "replication", "z", 0},
     };
     Fixture f;
@@ -110,7 +123,8 @@ static void errors_name_their_line(void **state)
         {"local", "end-of-line before database specification"},
         {"local all", "end-of-line before role specification"},
         {"local all all", "end-of-line before authentication method"},
-        {"local all all md5", "authentication method \"md5\" is not supported (supported: trust, reject, scram-sha-256)"},
+        {"local all all md5",
+         "authentication method \"md5\" is not supported (supported: trust, reject, scram-sha-256)"},
         {"local all all trust map=x", "authentication option \"map=x\" is not supported"},
         {"host all all trust", "\"trust\" is not an IP address (host names are not supported; supported: an address "
                                "with CIDR mask length or separate mask, all, samehost, samenet)"},
@@ -152,8 +166,8 @@ static void refusals_speak_as_postgresql(void **state)
     HbaLine line = {.method = HBA_REJECT};
     p = peer_at(NULL, false, "d", "u");
     assert_int_equal(hba_refuse(&line, &p, &err), ST_INVALID_AUTHORIZATION_SPECIFICATION);
-    assert_string_equal(err.message,
-                        "pg_hba.conf rejects connection for host \"[local]\", user \"u\", database \"d\", no encryption");
+    assert_string_equal(
+        err.message, "pg_hba.conf rejects connection for host \"[local]\", user \"u\", database \"d\", no encryption");
 }
 
 static void without_a_file_a_password_ends_trust(void **state)
@@ -175,8 +189,9 @@ static void without_a_file_a_password_ends_trust(void **state)
 static void random_texts_never_crash(void **state)
 {
     (void)state;
-    static const char *const words[] = {"local", "host", "all", ",", " ", "\n", "\"", "\\", "\\\n", "#", "\r\n", "trust",
-                                        "10.0.0.1/8", "@", "+", "x", "samenet", "\"\"", "\t", "::1/64"};
+    static const char *const words[] = {"local", "host", "all",     ",",    " ",     "\n",         "\"",
+                                        "\\",    "\\\n", "#",       "\r\n", "trust", "10.0.0.1/8", "@",
+                                        "+",     "x",    "samenet", "\"\"", "\t",    "::1/64"};
     for (uint64_t seed = 1; seed <= 2000; seed++) {
         char text[512];
         size_t n = 0;
@@ -217,12 +232,9 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_line_that_fits_decides),
-        cmocka_unit_test(errors_name_their_line),
-        cmocka_unit_test(refusals_speak_as_postgresql),
-        cmocka_unit_test(without_a_file_a_password_ends_trust),
-        cmocka_unit_test(random_texts_never_crash),
-        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(the_first_line_that_fits_decides), cmocka_unit_test(errors_name_their_line),
+        cmocka_unit_test(refusals_speak_as_postgresql),     cmocka_unit_test(without_a_file_a_password_ends_trust),
+        cmocka_unit_test(random_texts_never_crash),         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

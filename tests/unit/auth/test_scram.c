@@ -13,8 +13,10 @@
 #include "base/rng.h"
 
 /* CREATE ROLE a PASSWORD 'pencil' on PostgreSQL 15; b has I, soft hyphen, X, roman numeral nine: "IXIX" when prepared. */
-static const char PG_PENCIL[] = "SCRAM-SHA-256$4096:0b1XSahisAYmpikC4FeNwA==$UXIaN3CxFY6mNyhuzrXE8eKzfGm+beHGnUb/2VdvMmc=:l3h6t6lO/iaJHs1nkwAx9qXFf2ZzEXthVNZzMlGo7JM=";
-static const char PG_IXIX[] = "SCRAM-SHA-256$4096:vUvRhwiaYpycQVmc6bIGTg==$fZPQVV8dS9jmQkGmSSNqn8eYr83BW2zyyDuog629EH8=:urkTkYbUSyti7qbrFNguWQjNI2cAOStOFWMf/xbEjJw=";
+static const char PG_PENCIL[] = "SCRAM-SHA-256$4096:0b1XSahisAYmpikC4FeNwA==$UXIaN3CxFY6mNyhuzrXE8eKzfGm+beHGnUb/"
+                                "2VdvMmc=:l3h6t6lO/iaJHs1nkwAx9qXFf2ZzEXthVNZzMlGo7JM=";
+static const char PG_IXIX[] = "SCRAM-SHA-256$4096:vUvRhwiaYpycQVmc6bIGTg==$fZPQVV8dS9jmQkGmSSNqn8eYr83BW2zyyDuog629EH8="
+                              ":urkTkYbUSyti7qbrFNguWQjNI2cAOStOFWMf/xbEjJw=";
 static const uint8_t MOCK_SECRET[SCRAM_MOCK_SECRET_BYTES] = "constant for one engine";
 
 typedef struct Fixture {
@@ -78,8 +80,8 @@ static Status run(Fixture *f, const ScramServerOptions *so, const char *mechanis
 
 static ScramServerOptions server_options(const ScramVerifier *v)
 {
-    return (ScramServerOptions){.user = STR_LIT("x"), .verifier = v, .mock_secret = MOCK_SECRET,
-                                .mock_iterations = 4096};
+    return (ScramServerOptions){
+        .user = STR_LIT("x"), .verifier = v, .mock_secret = MOCK_SECRET, .mock_iterations = 4096};
 }
 
 /* RFC 7677, section 3. */
@@ -89,8 +91,8 @@ static void the_client_follows_the_rfcs_example(void **state)
     Fixture f;
     ScramResult result;
     begin(&f);
-    ScramClientOptions o = {.user = STR_LIT("user"), .password = STR_LIT("pencil"),
-                            .nonce = STR_LIT("rOprNGfwEbeRWgbNEkqO")};
+    ScramClientOptions o = {
+        .user = STR_LIT("user"), .password = STR_LIT("pencil"), .nonce = STR_LIT("rOprNGfwEbeRWgbNEkqO")};
     assert_int_equal(scram_client_init(&f.client, &o, &f.budget, &f.err), ST_OK);
     assert_int_equal(scram_client_step(&f.client, STR_LIT(""), &f.to_server, &f.err, &result), ST_OK);
     assert_string_equal(f.to_server.p, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
@@ -117,7 +119,7 @@ static void both_sides_agree_on_postgresqls_verifiers(void **state)
         const char *password;
         bool right;
     } cases[] = {
-        {PG_PENCIL, "pencil", true}, {PG_PENCIL, "Pencil", false}, {PG_PENCIL, "", false},
+        {PG_PENCIL, "pencil", true}, {PG_PENCIL, "Pencil", false},    {PG_PENCIL, "", false},
         {PG_IXIX, "IXIX", true},     {PG_IXIX, "I\xc2\xadXIX", true}, {PG_IXIX, "IX\xe2\x85\xa8", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -145,7 +147,9 @@ static void channel_binding_detects_another_certificate(void **state)
         ScramServerOptions so = server_options(&v);
         so.tls = true;
         so.binding = STR_LIT("0123456789abcdef0123456789abcdef");
-        ScramClientOptions co = {.password = STR_LIT("pencil"), .tls = true, .plus = true,
+        ScramClientOptions co = {.password = STR_LIT("pencil"),
+                                 .tls = true,
+                                 .plus = true,
                                  .binding = same ? so.binding : STR_LIT("another")};
         Status st = run(&f, &so, SCRAM_MECHANISM_PLUS, &co);
         assert_int_equal(st, same ? ST_OK : ST_INVALID_AUTHORIZATION_SPECIFICATION);
@@ -275,7 +279,8 @@ static void mechanisms_that_were_not_offered(void **state)
 static void the_server_must_prove_itself(void **state)
 {
     (void)state;
-    static const char *const answers[] = {"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "v=", "e=other-error", "x", ""};
+    static const char *const answers[] = {"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "v=", "e=other-error", "x",
+                                          ""};
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         Fixture f;
         ScramResult result;

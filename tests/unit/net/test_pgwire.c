@@ -140,13 +140,11 @@ static void feed(Fixture *f, const char *p, size_t bytes, size_t portion)
 
 #define MSG(type, length, body) type "\0\0\0" length body
 
-static const char CONVERSATION[] = MSG("Q", "\x0d", "select 1\0")
-    MSG("P", "\x16", "s\0select $1\0\0\1\0\0\0\x17")
-    MSG("B", "\x1e", "p\0s\0\0\1\0\1\0\2\0\0\0\4abcd\xff\xff\xff\xff\0\1\0\1")
-    MSG("D", "\x07", "Sx\0") MSG("C", "\x06", "P\0") MSG("E", "\x0a", "p\0\0\0\0\5")
-    MSG("H", "\x04", "") MSG("S", "\x04", "") MSG("F", "\x14", "\0\0\0\7\0\0\0\1\0\0\0\2hi\0\0")
-    MSG("d", "\x04", "") MSG("d", "\x09", "a\tb\nc") MSG("c", "\x04", "") MSG("f", "\x08", "no!\0")
-    MSG("p", "\x0a", "secret") MSG("X", "\x04", "");
+static const char CONVERSATION[] = MSG("Q", "\x0d", "select 1\0") MSG("P", "\x16", "s\0select $1\0\0\1\0\0\0\x17")
+    MSG("B", "\x1e", "p\0s\0\0\1\0\1\0\2\0\0\0\4abcd\xff\xff\xff\xff\0\1\0\1") MSG("D", "\x07", "Sx\0")
+        MSG("C", "\x06", "P\0") MSG("E", "\x0a", "p\0\0\0\0\5") MSG("H", "\x04", "") MSG("S", "\x04", "")
+            MSG("F", "\x14", "\0\0\0\7\0\0\0\1\0\0\0\2hi\0\0") MSG("d", "\x04", "") MSG("d", "\x09", "a\tb\nc")
+                MSG("c", "\x04", "") MSG("f", "\x08", "no!\0") MSG("p", "\x0a", "secret") MSG("X", "\x04", "");
 static const char EXPECTED[] = "Q select 1\nP s select $1 23\nB p s f1 f1 'abcd' null r1\nD S x\nC P \nE p 5\nH\nS\n"
                                "F 7 'hi'\n<d\na\tb\nc<d\nc\nf no!\np\nX\n";
 
@@ -333,11 +331,15 @@ static void startup_packets(void **state)
     assert_int_equal(s.kind, WIRE_START_SSL);
     assert_int_equal(START("\x04\xd2\x16\x30"), ST_OK);
     assert_int_equal(s.kind, WIRE_START_GSSENC);
-    assert_int_equal(START("\x04\xd2\x16\x2e\0\0\0\x2a" "key!"), ST_OK);
+    assert_int_equal(START("\x04\xd2\x16\x2e\0\0\0\x2a"
+                           "key!"),
+                     ST_OK);
     assert_int_equal(s.kind, WIRE_START_CANCEL);
     assert_int_equal(s.cancel_pid, 42);
     assert_true(str_eq(s.cancel_key, STR_LIT("key!")));
-    assert_int_equal(START("\x04\xd2\x16\x2e\0\0\0\x2a" "k"), ST_PROTOCOL_VIOLATION);
+    assert_int_equal(START("\x04\xd2\x16\x2e\0\0\0\x2a"
+                           "k"),
+                     ST_PROTOCOL_VIOLATION);
     assert_int_equal(START("\0\3\0\0user\0me\0application_name\0psql\0\0"), ST_OK);
     assert_true(str_eq(s.user, STR_LIT("me")) && str_eq(s.database, s.user) && !s.negotiate);
     assert_int_equal(s.protocol, WIRE_PROTOCOL_3_0);

@@ -86,7 +86,8 @@ static Status begin_scram(Conn *c, const Server *s, Str *io_body)
     if (st != ST_OK) {
         return st;
     }
-    ScramServerOptions o = {.user = STR_LIT("tester"), .verifier = s->record != NULL ? &record.scram : NULL,
+    ScramServerOptions o = {.user = STR_LIT("tester"),
+                            .verifier = s->record != NULL ? &record.scram : NULL,
                             .mock_secret = (const uint8_t *)"0123456789abcdef0123456789abcdef",
                             .mock_iterations = 4096};
     c->scram_begun = true;

@@ -67,8 +67,10 @@ static void every_message_has_its_bytes(void **state)
     EXPECT(reply_auth(q, g, REPLY_AUTH_SASL, STR_LIT("M\0\0"), NULL), "R\0\0\0\x0b\0\0\0\x0aM\0\0");
     EXPECT(reply_encryption(q, g, 'N', NULL), "N");
     EXPECT(reply_negotiate(q, g, WIRE_PROTOCOL_3_2, options, 1, NULL), "v\0\0\0\x13\0\3\0\2\0\0\0\1_pq_.x\0");
-    EXPECT(reply_parameter(q, g, STR_LIT("a"), STR_LIT("bc"), NULL), "S\0\0\0\x09" "a\0bc\0");
-    EXPECT(reply_key_data(q, g, 7, STR_LIT("1234"), NULL), "K\0\0\0\x0c\0\0\0\x07" "1234");
+    EXPECT(reply_parameter(q, g, STR_LIT("a"), STR_LIT("bc"), NULL), "S\0\0\0\x09"
+                                                                     "a\0bc\0");
+    EXPECT(reply_key_data(q, g, 7, STR_LIT("1234"), NULL), "K\0\0\0\x0c\0\0\0\x07"
+                                                           "1234");
     EXPECT(reply_ready(q, g, 'T', NULL), "Z\0\0\0\5T");
     EXPECT(reply_row_description(q, g, &column, 1, NULL),
            "T\0\0\0\x1b\0\1id\0\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\0");
@@ -83,7 +85,8 @@ static void every_message_has_its_bytes(void **state)
     EXPECT(reply_copy_begin(q, g, 'G', 0, 2, NULL), "G\0\0\0\x0b\0\0\2\0\0\0\0");
     EXPECT(reply_copy_data(q, g, STR_LIT("x\n"), NULL), "d\0\0\0\6x\n");
     EXPECT(reply_copy_done(q, g, NULL), "c\0\0\0\4");
-    EXPECT(reply_notification(q, g, 9, STR_LIT("c"), STR_LIT("p"), NULL), "A\0\0\0\x0c\0\0\0\x09" "c\0p\0");
+    EXPECT(reply_notification(q, g, 9, STR_LIT("c"), STR_LIT("p"), NULL), "A\0\0\0\x0c\0\0\0\x09"
+                                                                          "c\0p\0");
     end(&f);
 }
 
@@ -98,7 +101,8 @@ static void rows_are_built_in_place(void **state)
     char *room = reply_value_room(&r, 12);
     memcpy(room, "42", 2);
     reply_value_done(&r, room, 12, 2);
-    EXPECT(reply_end(&r, LSN_NONE, NULL), "D\0\0\0\x17\0\3\xff\xff\xff\xff\0\0\0\3abc\0\0\0\2" "42");
+    EXPECT(reply_end(&r, LSN_NONE, NULL), "D\0\0\0\x17\0\3\xff\xff\xff\xff\0\0\0\3abc\0\0\0\2"
+                                          "42");
     end(&f);
 }
 
