@@ -68,7 +68,10 @@ fuzz: deps-test ## run each fuzzer for FUZZ_SECONDS (60)
 	$(NINJA) -C $(BUILD)-fuzz
 	@$(FIXED_ADDRESSES) tools/fuzz.sh $(BUILD)-fuzz/tests
 
-soak bench oracle corpus:
+soak: deps-test ## random transactions with power cuts, SOAK_SECONDS (3600) in each of three builds; resumes from soak.log
+	for build in asan tsan release; do BUILD=$(BUILD) tools/soak.sh $$build $${SOAK_SECONDS:-3600} || exit 1; done
+
+bench oracle corpus:
 	@echo "make $@: not built yet"; exit 1
 
 format: deps-test ## bring C sources into the common format
