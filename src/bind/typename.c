@@ -36,6 +36,83 @@ static Status find_type(Binder *b, const AstTypeName *t, Oid *out)
     return ST_OK;
 }
 
+/* ---- modifiers ---- */
+
+enum { CHAR_LENGTH_MAX = 10485760, NUMERIC_PRECISION_MAX = 1000, TIME_PRECISION_MAX = 6, VARHDR = 4 };
+
+static Status char_typmod(Error *err, const char *name, const int32_t *mods, uint32_t n, int32_t *out)
+{
+    if (n != 1) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "invalid type modifier");
+    }
+    if (mods[0] < 1) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "length for type %s must be at least 1", name);
+    }
+    if (mods[0] > CHAR_LENGTH_MAX) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "length for type %s cannot exceed %d", name, CHAR_LENGTH_MAX);
+    }
+    *out = mods[0] + VARHDR;
+    return ST_OK;
+}
+
+static Status numeric_mods(Error *err, const int32_t *mods, uint32_t n, int32_t *out)
+{
+    if (n > 2) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "invalid NUMERIC type modifier");
+    }
+    if (mods[0] < 1 || mods[0] > NUMERIC_PRECISION_MAX) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "NUMERIC precision %d must be between 1 and %d", mods[0],
+                       NUMERIC_PRECISION_MAX);
+    }
+    if (n == 2 && (mods[1] < -NUMERIC_PRECISION_MAX || mods[1] > NUMERIC_PRECISION_MAX)) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "NUMERIC scale %d must be between %d and %d", mods[1],
+                       -NUMERIC_PRECISION_MAX, NUMERIC_PRECISION_MAX);
+    }
+    *out = numeric_typmod_make(mods[0], n == 2 ? mods[1] : 0);
+    return ST_OK;
+}
+
+/* Precisions beyond 6 are cut, with a warning in PostgreSQL. */
+static Status time_typmod(Error *err, Oid oid, const int32_t *mods, uint32_t n, int32_t *out)
+{
+    if (n != 1) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "invalid type modifier");
+    }
+    if (mods[0] < 0) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "%s(%d)%s precision must not be negative",
+                       oid == OID_TIME || oid == OID_TIMETZ ? "TIME" : "TIMESTAMP", mods[0],
+                       oid == OID_TIMETZ || oid == OID_TIMESTAMPTZ ? " WITH TIME ZONE" : "");
+    }
+    *out = mods[0] < TIME_PRECISION_MAX ? mods[0] : TIME_PRECISION_MAX;
+    return ST_OK;
+}
+
+/* PostgreSQL packs the fields (AST_INTERVAL_*) above 16 bits of precision, all ones = not given. */
+static Status interval_typmod(Error *err, const int32_t *mods, uint32_t n, int32_t *out)
+{
+    if (n > 2 || (n == 2 && mods[1] < 0)) {
+        return err_set(err, ST_INVALID_PARAMETER_VALUE, "invalid INTERVAL type modifier");
+    }
+    int32_t precision = n < 2 ? 0xffff : mods[1] < TIME_PRECISION_MAX ? mods[1] : TIME_PRECISION_MAX;
+    *out = n < 2 && mods[0] == AST_INTERVAL_FULL ? -1 : mods[0] << 16 | precision;
+    return ST_OK;
+}
+
+static Status typmod_of(const TypeRow *row, const int32_t *mods, uint32_t n, Error *err, int32_t *out)
+{
+    switch (row->oid) {
+    case OID_VARCHAR: return char_typmod(err, "varchar", mods, n, out);
+    case OID_BPCHAR: return char_typmod(err, "char", mods, n, out);
+    case OID_NUMERIC: return numeric_mods(err, mods, n, out);
+    case OID_TIME:
+    case OID_TIMETZ:
+    case OID_TIMESTAMP:
+    case OID_TIMESTAMPTZ: return time_typmod(err, row->oid, mods, n, out);
+    case OID_INTERVAL: return interval_typmod(err, mods, n, out);
+    default: return err_set(err, ST_FEATURE_NOT_SUPPORTED, "modifiers of type %s are not supported", row->name);
+    }
+}
+
 static Status modifiers(Binder *b, const AstTypeName *t, const TypeRow *row, int32_t *out)
 {
     int32_t mods[8];
@@ -56,7 +133,7 @@ static Status modifiers(Binder *b, const AstTypeName *t, const TypeRow *row, int
         }
         mods[i] = c->ival;
     }
-    Status st = type_typmod_in(row, mods, n < ARRAY_LEN(mods) ? n : ARRAY_LEN(mods), b->cx->err, out);
+    Status st = typmod_of(row, mods, n < ARRAY_LEN(mods) ? n : ARRAY_LEN(mods), b->cx->err, out);
     if (st != ST_OK) {
         err_position(b->cx->err, t->node.location + 1);
     }
