@@ -67,6 +67,15 @@ void cat_spans(CatSpan out_columns[CAT_TABLE_COUNT], CatSpan out_indexes[CAT_TAB
     }
 }
 
+CatTableNo cat_table_number(Oid relid)
+{
+    unsigned t = 0;
+    while (t < CAT_TABLE_COUNT && cat_table_defs[t].oid != relid) {
+        t++;
+    }
+    return (CatTableNo)t;
+}
+
 const CatViewFact *cat_view_fact(Oid oid)
 {
     size_t low = 0, high = cat_view_count;

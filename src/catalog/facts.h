@@ -107,6 +107,8 @@ typedef struct CatSpan {
 } CatSpan;
 /* Fills the spans of all tables: one pass over the facts. */
 void cat_spans(CatSpan out_columns[CAT_TABLE_COUNT], CatSpan out_indexes[CAT_TABLE_COUNT]);
+/* The catalog table with this OID, or CAT_TABLE_COUNT. A walk: their number is fixed. */
+CatTableNo cat_table_number(Oid relid);
 /* The text of a system view; NULL = it is none. */
 const CatViewFact *cat_view_fact(Oid oid);
 

@@ -59,9 +59,17 @@ static STATUS no_relation(Ctx *cx, Str schema, Str name)
     return err_set(cx->err, ST_UNDEFINED_TABLE, "relation \"%.*s\" does not exist", (int)name.len, name.p);
 }
 
+/* A shared catalog is one table for all databases. */
+static LockTag relation_tag(const CatView *v, Oid oid)
+{
+    CatTableNo no = oid < OID_FIRST_NORMAL ? cat_table_number(oid) : CAT_TABLE_COUNT;
+    bool shared = no != CAT_TABLE_COUNT && cat_table_defs[no].shared;
+    return lock_tag_table(shared ? 0 : v->database, oid);
+}
+
 STATUS catalog_open_oid(Ctx *cx, CatView *v, Oid oid, LockMode mode, CatRelation **out_rel)
 {
-    LockTag tag = lock_tag_table(v->database, oid);
+    LockTag tag = relation_tag(v, oid);
     Status st = lock_acquire(cx, txn_lock_owner(v->txn), &tag, mode, LOCK_WAIT, -1);
     return st == ST_OK ? catalog_relation(cx, v, oid, out_rel) : st;
 }
@@ -75,7 +83,7 @@ STATUS catalog_open_relation(Ctx *cx, CatView *v, Str schema, Str name, LockMode
     }
     /* Each round locks another relation: the name was given to it meanwhile. Bounded by the DDL of others, and interruptible. */
     while (st == ST_OK && oid != 0) {
-        LockTag tag = lock_tag_table(v->database, oid);
+        LockTag tag = relation_tag(v, oid);
         st = lock_acquire(cx, txn_lock_owner(v->txn), &tag, mode, LOCK_WAIT, -1);
         if (st == ST_OK) {
             st = catalog_relation_oid(cx, v, schema_oid, name, &again);

@@ -26,16 +26,6 @@ static STATUS find_owner(Ctx *cx, CatView *v, ObjectRef table, Owner *out)
     return st;
 }
 
-/* The catalog table with this OID, or CAT_TABLE_COUNT. Their number is fixed. */
-static CatTableNo table_number(Oid relid)
-{
-    unsigned t = 0;
-    while (t < CAT_TABLE_COUNT && cat_table_defs[t].oid != relid) {
-        t++;
-    }
-    return (CatTableNo)t;
-}
-
 /* Sets the catalog's purge_* to what the object is. */
 static STATUS resolve(Ctx *cx, Catalog *c, ObjectRef table)
 {
@@ -54,7 +44,7 @@ static STATUS resolve(Ctx *cx, Catalog *c, ObjectRef table)
         st = owner.database == 0 ? ST_OK : database_get(cx, c, owner.database, &v.db);
     }
     if (st == ST_OK) {
-        c->purge_no = table_number(owner.relid);
+        c->purge_no = cat_table_number(owner.relid);
         c->purge_db = owner.database == 0 ? c->shared : v.db;
         if (c->purge_no == CAT_TABLE_COUNT) {
             st = catalog_relation(cx, &v, owner.relid, &c->purge_rel);
