@@ -175,8 +175,6 @@ STATUS bind_new_column(Binder *b, Scope *s, RangeItem *item, const char *name, C
 STATUS bind_logical(Binder *b, LogicalKind kind, Logical *left, Logical *right, Logical **out);
 STATUS bind_hold(Binder *b, const AstRangeVar *rv, LockMode mode, const CatRelation **out_rel);
 STATUS bind_query_of(Binder *b, Frame *frame, const Rows *rows, LogicalQuery **out);
-/* The leftmost token of an expression, as PostgreSQL's exprLocation. */
-int32_t expr_leftmost(const Expr *e);
 
 /* scope.c */
 Scope *scope_new(Binder *b, Scope *parent); /* NULL: no memory */

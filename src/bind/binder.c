@@ -124,19 +124,6 @@ Status bind_query_of(Binder *b, Frame *frame, const Rows *rows, LogicalQuery **o
     return ST_OK;
 }
 
-int32_t expr_leftmost(const Expr *e)
-{
-    int32_t at = e->location;
-    bool infix = e->kind == EXPR_CALL || e->kind == EXPR_AND || e->kind == EXPR_OR || e->kind == EXPR_DISTINCT ||
-                 e->kind == EXPR_NULLIF || e->kind == EXPR_ANY_ALL || e->kind == EXPR_NULL_TEST ||
-                 e->kind == EXPR_BOOL_TEST || e->kind == EXPR_COLLATE || e->kind == EXPR_SUBLINK;
-    if (infix && e->nargs > 0 && os_stack_ok(OS_STACK_RESERVE)) {
-        int32_t first = expr_leftmost(e->args[0]);
-        return first >= 0 && (at < 0 || first < at) ? first : at;
-    }
-    return at;
-}
-
 /* ---- parameters ---- */
 
 static Status param_type(void *arg, uint32_t number, Oid type, int32_t location)

@@ -3,12 +3,27 @@
  */
 #include "bind/coerce.h"
 
+#include "os/thread.h"
+
 
 TypeText type_text(Oid oid)
 {
     TypeText t;
     type_name_text(oid, t.s);
     return t;
+}
+
+int32_t expr_leftmost(const Expr *e)
+{
+    int32_t at = e->location;
+    bool infix = e->kind == EXPR_CALL || e->kind == EXPR_AND || e->kind == EXPR_OR || e->kind == EXPR_DISTINCT ||
+                 e->kind == EXPR_NULLIF || e->kind == EXPR_ANY_ALL || e->kind == EXPR_NULL_TEST ||
+                 e->kind == EXPR_BOOL_TEST || e->kind == EXPR_COLLATE || e->kind == EXPR_SUBLINK;
+    if (infix && e->nargs > 0 && os_stack_ok(OS_STACK_RESERVE)) {
+        int32_t first = expr_leftmost(e->args[0]);
+        return first >= 0 && (at < 0 || first < at) ? first : at;
+    }
+    return at;
 }
 
 /* ---- what is possible ---- */
@@ -194,7 +209,7 @@ Status coerce_cast(const Coercer *c, const Expr *e, const ValueType *to, int32_t
     if (st == ST_NOT_FOUND) {
         st = err_set(c->b.cx->err, ST_CANNOT_COERCE, "cannot cast type %s to %s", type_text(e->type.oid).s,
                      type_text(to->oid).s);
-        err_position(c->b.cx->err, location + 1);
+        err_position(c->b.cx->err, (location >= 0 ? location : expr_leftmost(e)) + 1);
     }
     return st;
 }
@@ -211,7 +226,7 @@ Status coerce_boolean(const Coercer *c, const Expr *e, const char *what, const E
     if (st == ST_NOT_FOUND) {
         st = err_set(c->b.cx->err, ST_DATATYPE_MISMATCH, "argument of %s must be type boolean, not type %s", what,
                      type_text(e->type.oid).s);
-        err_position(c->b.cx->err, e->location + 1);
+        err_position(c->b.cx->err, expr_leftmost(e) + 1);
     }
     return st;
 }
@@ -231,7 +246,7 @@ static Status cannot_match(const Coercer *c, const char *what, Oid a, const Expr
 {
     Status st = err_set(c->b.cx->err, ST_DATATYPE_MISMATCH, "%s types %s and %s cannot be matched", what,
                         type_text(a).s, type_text(b->type.oid).s);
-    err_position(c->b.cx->err, b->location + 1);
+    err_position(c->b.cx->err, expr_leftmost(b) + 1);
     return st;
 }
 
@@ -271,7 +286,7 @@ Status coerce_all(const Coercer *c, const Expr **exprs, uint32_t n, Oid type, co
         if (st == ST_NOT_FOUND) {
             st = err_set(c->b.cx->err, ST_CANNOT_COERCE, "%s could not convert type %s to %s", what,
                          type_text(exprs[i]->type.oid).s, type_text(type).s);
-            err_position(c->b.cx->err, exprs[i]->location + 1);
+            err_position(c->b.cx->err, expr_leftmost(exprs[i]) + 1);
         }
         if (st != ST_OK) {
             return st;

@@ -21,6 +21,9 @@ typedef struct Coercer {
     void *param_arg;
 } Coercer;
 
+/* Where the expression begins in the text, as PostgreSQL's exprLocation; -1 = unknown. */
+int32_t expr_leftmost(const Expr *e);
+
 /* Can a value of `from` become one of `to` in the context? unknown can become anything; polymorphic targets accept by class. */
 bool coerce_possible(Oid from, Oid to, CoerceContext context);
 /* The bytes may be taken as they are (no function): text as varchar, varchar as text. */

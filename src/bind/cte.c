@@ -37,7 +37,7 @@ Status bind_cte_scan(Binder *b, Scope *s, CteEntry *cte, const AstRangeVar *rv, 
     (*out)->columns = (LogicalColumns){columns, n};
     (*out)->u.cte_scan.number = cte->number;
     (*out)->u.cte_scan.attributes = attributes;
-    TRY(bind_alias(b, item, rv->alias, rv->node.location));
+    TRY(bind_alias(b, item, rv->alias, -1));
     TRY(PUSH(b, &cte->scans, *out));
     *out_item = item;
     return scope_add(b, s, item);

@@ -90,7 +90,7 @@ Status bind_table(Binder *b, Scope *s, const AstRangeVar *rv, LockMode mode, Ran
     item->scan = l;
     item->range = b->next_range++;
     l->columns = (LogicalColumns){columns, n};
-    TRY(bind_alias(b, item, rv->alias, rv->node.location));
+    TRY(bind_alias(b, item, rv->alias, -1));
     l->u.scan = (LogicalScan){.relation = rel, .alias = item->name, .attributes = attributes, .range = item->range};
     *out_item = item;
     *out = l;

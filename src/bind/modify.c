@@ -37,10 +37,9 @@ static Status target_column(Modify *m, const AstResTarget *t, const CatColumn **
 }
 
 /* A value for a column: by assignment, so that strings that are too long are refused. */
-static Status assign(Modify *m, const CatColumn *c, const Expr *e, const Expr **out)
+static Status assign_at(Modify *m, const CatColumn *c, const Expr *e, int32_t at, const Expr **out)
 {
     Binder *b = m->b;
-    int32_t at = expr_leftmost(e);
     Oid given = e->type.oid;
     Status st = coerce_expr(&b->c, e, &c->value_type, COERCE_ASSIGNMENT, EXPR_FORM_CAST_IMPLICIT, at, out);
     if (st == ST_NOT_FOUND) {
@@ -49,6 +48,11 @@ static Status assign(Modify *m, const CatColumn *c, const Expr *e, const Expr **
         err_hint(b->cx->err, "You will need to rewrite or cast the expression.");
     }
     return st != ST_OK ? st : expr_rep(&b->c.b, *out, &c->value_type, out);
+}
+
+static Status assign(Modify *m, const CatColumn *c, const Expr *e, const Expr **out)
+{
+    return assign_at(m, c, e, expr_leftmost(e), out);
 }
 
 /* Stored text: errors in it do not point into the statement. */
@@ -162,7 +166,7 @@ static Status bind_returning(Modify *m, RangeItem *row, const AstList *list, Row
 
 static Status finish(Modify *m, LogicalModifyKind kind, const AstList *returning, Rows *out)
 {
-    RangeItem *row;
+    RangeItem *row = NULL;
     m->l->u.modify.kind = kind;
     m->l->u.modify.relation = m->rel;
     m->l->u.modify.set = m->set.v;
@@ -301,7 +305,8 @@ static Status insert_select(Modify *m, const AstInsertStmt *q, ColumnList *colum
         } else {
             TRY(expr_column(&b->c.b, c->id, &c->type, -1, &e));
         }
-        TRY(assign(m, columns->v[i], e, &e));
+        int32_t at = rows.root->kind == LOGICAL_PROJECT ? expr_leftmost(rows.root->u.project.v[i]) : -1;
+        TRY(assign_at(m, columns->v[i], e, at, &e));
         TRY(put(m, columns->v[i], e));
     }
     m->l->left = rows.root;
@@ -328,7 +333,7 @@ static Status missing_defaults(Modify *m)
 static Status insert(Binder *b, Scope *parent, const AstInsertStmt *q, Rows *out)
 {
     Modify m;
-    Logical *unused_scan;
+    Logical *unused_scan = NULL;
     ColumnList columns = {0};
     TRY(start(&m, b, parent, q->with, q->relation, &unused_scan));
     if (q->on_conflict != NULL) {
@@ -386,7 +391,10 @@ static Status set_source(Modify *m, AstNode *value, AstNode **out)
     }
     const AstMultiAssign *a = (const AstMultiAssign *)value;
     if (a->source->tag != AST_ROW_EXPR) {
-        return bind_unsupported(m->b, a->source->location, "a multiple-column assignment from a subquery");
+        return a->source->tag == AST_SUB_LINK
+                   ? bind_unsupported(m->b, a->source->location, "a multiple-column assignment from a subquery")
+                   : bind_error(m->b, a->source->location, ST_FEATURE_NOT_SUPPORTED,
+                                "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression");
     }
     const AstRowExpr *row = (const AstRowExpr *)a->source;
     if (row->args.count != (uint32_t)a->columns) {
@@ -399,7 +407,7 @@ static Status set_source(Modify *m, AstNode *value, AstNode **out)
 static Status update(Binder *b, Scope *parent, const AstUpdateStmt *q, Rows *out)
 {
     Modify m;
-    Logical *scan;
+    Logical *scan = NULL;
     TRY(start(&m, b, parent, q->with, q->relation, &scan));
     TRY(rows_to_change(&m, scan, &q->from, q->where));
     for (uint32_t i = 0; i < q->targets.count; i++) {
@@ -427,7 +435,7 @@ static Status update(Binder *b, Scope *parent, const AstUpdateStmt *q, Rows *out
 static Status delete(Binder *b, Scope *parent, const AstDeleteStmt *q, Rows *out)
 {
     Modify m;
-    Logical *scan;
+    Logical *scan = NULL;
     TRY(start(&m, b, parent, q->with, q->relation, &scan));
     TRY(rows_to_change(&m, scan, &q->using, q->where));
     return finish(&m, LOGICAL_DELETE, &q->returning, out);

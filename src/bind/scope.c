@@ -238,7 +238,8 @@ Status scope_column_ref(Binder *b, Scope *s, const AstColumnRef *ref, const Expr
         return bare_column(b, s, ref, out, out_target);
     }
     if (n->count > 3) {
-        return bind_unsupported(b, location, "a column name with a database");
+        return bind_error(b, location, ST_FEATURE_NOT_SUPPORTED, "cross-database references are not implemented: %s.%s.%s.%s",
+                          n->items[0].p, n->items[1].p, n->items[2].p, n->items[3].p);
     }
     Str schema = n->count == 3 ? n->items[0] : (Str){0};
     Str table = n->items[n->count - 2];

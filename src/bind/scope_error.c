@@ -3,12 +3,13 @@
  */
 #include "bind/scope_error.h"
 
-static RangeItem *any_item(Scope *s, Str name)
+/* `tables`: relations by their own name only, not aliases. */
+static RangeItem *any_item(Scope *s, Str name, bool tables)
 {
     for (Scope *at = s; at != NULL; at = at->parent) {
         for (uint32_t i = 0; i < at->all.n; i++) {
             RangeItem *item = at->all.v[i];
-            bool alias = item->name != NULL && strcmp(item->name, name.p) == 0;
+            bool alias = !tables && item->name != NULL && strcmp(item->name, name.p) == 0;
             if (alias || (item->rel != NULL && strcmp(item->rel->name, name.p) == 0)) {
                 return item;
             }
@@ -32,7 +33,7 @@ static bool is_visible(Scope *s, const RangeItem *item)
 
 Status scope_missing_table(Binder *b, Scope *s, Str schema, Str name, int32_t location)
 {
-    RangeItem *item = schema.p == NULL ? any_item(s, name) : NULL;
+    RangeItem *item = any_item(s, name, schema.p != NULL);
     if (item == NULL) {
         return bind_error(b, location, ST_UNDEFINED_TABLE, "missing FROM-clause entry for table \"%s\"", name.p);
     }
@@ -93,7 +94,7 @@ static void consider(Near *near, int penalty, const RangeItem *item, const char 
         return;
     }
     int d = edit_distance(wanted, name);
-    if (d > (int)strlen(name) / 2) {
+    if (d > (int)strlen(wanted) / 2) {
         return;
     }
     d += penalty;

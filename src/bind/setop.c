@@ -89,6 +89,15 @@ static Status unite(Binder *b, const AstSelectStmt *q, Rows *l, Rows *r)
     return bind_rows_as(b, r, types, name);
 }
 
+/* Where an expression begins that is not bound. */
+static int32_t ast_leftmost(const AstNode *n)
+{
+    while (n->tag == AST_OP_EXPR && ((const AstOpExpr *)n)->left != NULL) {
+        n = ((const AstOpExpr *)n)->left;
+    }
+    return n->location;
+}
+
 static Status order_by_output(Binder *b, const AstSelectStmt *q, Rows *io)
 {
     LogicalSort *keys = ARENA_ARRAY(b->c.b.arena, LogicalSort, q->order_by.count + 1u);
@@ -117,7 +126,7 @@ static Status order_by_output(Binder *b, const AstSelectStmt *q, Rows *io)
                               ref->names.items[0].p);
         }
         if (c == NULL) {
-            Status st = bind_error(b, sb->expr->location, ST_FEATURE_NOT_SUPPORTED,
+            Status st = bind_error(b, ast_leftmost(sb->expr), ST_FEATURE_NOT_SUPPORTED,
                                    "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
             err_detail(b->cx->err, "Only result column names can be used, not expressions or functions.");
             err_hint(b->cx->err, "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
