@@ -503,7 +503,9 @@ static bool function_candidate(const FnRow *fn, const CallArgs *call, Candidate 
     bool can_spread = fn->variadic != 0 && !call->variadic;
     uint32_t required = fn->nargs - fn->ndefaults;
     if (call->n <= fn->nargs && call->n >= required && !(can_spread && call->n == fn->nargs)) {
-        memcpy(out->types, fn->args, call->n * sizeof *out->types);
+        if (call->n > 0) { /* a function without parameters has no list of them */
+            memcpy(out->types, fn->args, call->n * sizeof *out->types);
+        }
         out->n_fixed = call->n;
         return true;
     }
