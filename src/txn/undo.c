@@ -93,17 +93,21 @@ static void data_retire(UndoArena *u, uint8_t *data)
     epoch_retire(u->epoch, (EpochNode *)(void *)(data + UNDO_CHUNK_BYTES), data_retired, u);
 }
 
-static bool take_file_slot(UndoArena *u, uint64_t *out_slot)
+static Status take_file_slot(Ctx *cx, UndoArena *u, uint64_t *out_slot)
 {
     if (u->free_slots.n > 0) {
         *out_slot = u->free_slots.v[--u->free_slots.n];
-        return true;
+        return ST_OK;
     }
-    if ((u->file_slots + 1) * UNDO_CHUNK_BYTES > u->file_limit || !VEC_RESERVE(&u->free_slots, u->file_slots + 1)) {
-        return false;
+    if ((u->file_slots + 1) * UNDO_CHUNK_BYTES > u->file_limit) {
+        return err_set(cx->err, ST_SNAPSHOT_TOO_OLD, "the undo file has reached its limit");
+    }
+    /* Room for all slots, so that giving one back cannot fail. */
+    if (!VEC_RESERVE(&u->free_slots, u->file_slots + 1 - u->free_slots.n)) {
+        return ctx_nomem(cx, (size_t)(u->file_slots + 1) * sizeof(uint64_t));
     }
     *out_slot = u->file_slots++;
-    return true;
+    return ST_OK;
 }
 
 /* Writes the oldest complete chunk that is not pinned to the file. Caller holds the mutex. ST_NOT_FOUND: there is none. */
@@ -116,11 +120,12 @@ static Status spill_one(Ctx *cx, UndoArena *u)
     if (c == &u->lru) {
         return ST_NOT_FOUND;
     }
-    if (c->file_slot == UINT64_MAX && !take_file_slot(u, &c->file_slot)) {
-        return err_set(cx->err, ST_SNAPSHOT_TOO_OLD, "the undo file has reached its limit");
+    Status st = c->file_slot == UINT64_MAX ? take_file_slot(cx, u, &c->file_slot) : ST_OK;
+    if (st != ST_OK) {
+        return st;
     }
     uint8_t *data = atomic_load_explicit(&c->data, memory_order_relaxed);
-    Status st = file_write(u->file, data, UNDO_CHUNK_BYTES, c->file_slot * UNDO_CHUNK_BYTES, cx->err);
+    st = file_write(u->file, data, UNDO_CHUNK_BYTES, c->file_slot * UNDO_CHUNK_BYTES, cx->err);
     if (st == ST_OK) {
         lru_remove(c);
         /* Release: who finds no data finds the file slot. */
