@@ -25,7 +25,7 @@ fi
 
 # shellcheck disable=SC2086 # words are wanted
 tools/configure.sh "$dir" $setup
-ninja -C "$dir" -j"${JOBS:-$(nproc)}" tests/crash_txn_cuts >/dev/null
+ninja -C "$dir" -j"${JOBS:-$(nproc)}" tests/crash/crash_txn_cuts >/dev/null
 
 # Milliseconds that clean runs of this build took so far.
 done_ms() {
@@ -35,7 +35,7 @@ done_ms() {
 while [ "$(done_ms)" -lt $((seconds * 1000)) ]; do
     left=$((seconds - $(done_ms) / 1000))
     slice=$((left < 60 ? left + 1 : 60))
-    RDB_TXN_BUILD=$build RDB_TXN_SECONDS=$slice RDB_TXN_LOG=$log $fixed "$dir/tests/crash_txn_cuts" || {
+    RDB_TXN_BUILD=$build RDB_TXN_SECONDS=$slice RDB_TXN_LOG=$log $fixed "$dir/tests/crash/crash_txn_cuts" || {
         echo "soak: failed; the seed is in the last line of $log; add it to tests/crash/txn_seeds.txt" >&2
         exit 1
     }
