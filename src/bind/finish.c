@@ -10,7 +10,14 @@ typedef struct Finish {
     uint8_t *used;     /* by ColumnId */
     uint8_t *produced; /* by ColumnId: inside the query that is looked at */
     BIND_VEC(ColumnId) outer;
+    Status failed; /* what stopped a walk: a visitor can only say that it stops */
 } Finish;
+
+/* The status of a walk whose visitor stops for errors. */
+static Status walked(const Finish *f, Status st)
+{
+    return st != ST_OK ? st : f->failed;
+}
 
 /* ---- which columns are used ---- */
 
@@ -22,12 +29,16 @@ static ExprVisit use_node(void *arg, const Expr *e)
     if (e->kind == EXPR_COLUMN) {
         f->used[e->u.column] = 1;
     }
-    return e->kind == EXPR_SUBLINK && use_query(f, e->u.sublink->query) != ST_OK ? EXPR_STOP : EXPR_DESCEND;
+    if (e->kind == EXPR_SUBLINK) {
+        f->failed = use_query(f, e->u.sublink->query);
+    }
+    return f->failed != ST_OK ? EXPR_STOP : EXPR_DESCEND;
 }
 
 static Status use_expr(void *arg, const Expr **e)
 {
-    return expr_walk(*e, use_node, arg, ((Finish *)arg)->b->cx->err);
+    Finish *f = arg;
+    return walked(f, expr_walk(*e, use_node, f, f->b->cx->err));
 }
 
 static void use_lists(Finish *f, const Logical *l)
@@ -120,12 +131,17 @@ static Status produce_query(Finish *f, const LogicalQuery *q);
 
 static ExprVisit produce_node(void *arg, const Expr *e)
 {
-    return e->kind == EXPR_SUBLINK && produce_query(arg, e->u.sublink->query) != ST_OK ? EXPR_STOP : EXPR_DESCEND;
+    Finish *f = arg;
+    if (e->kind == EXPR_SUBLINK) {
+        f->failed = produce_query(f, e->u.sublink->query);
+    }
+    return f->failed != ST_OK ? EXPR_STOP : EXPR_DESCEND;
 }
 
 static Status produce_expr(void *arg, const Expr **e)
 {
-    return (*e)->facts & EXPR_HAS_SUBLINK ? expr_walk(*e, produce_node, arg, ((Finish *)arg)->b->cx->err) : ST_OK;
+    Finish *f = arg;
+    return (*e)->facts & EXPR_HAS_SUBLINK ? walked(f, expr_walk(*e, produce_node, f, f->b->cx->err)) : ST_OK;
 }
 
 /* ---- what comes from outside ---- */
@@ -156,27 +172,24 @@ static ExprVisit outer_node(void *arg, const Expr *e)
     Finish *f = arg;
     if (e->kind == EXPR_COLUMN && !f->produced[e->u.column]) {
         f->produced[e->u.column] = 1; /* once */
-        if (PUSH(f->b, &f->outer, e->u.column) != ST_OK) {
-            return EXPR_STOP;
-        }
+        f->failed = PUSH(f->b, &f->outer, e->u.column);
     }
     if (e->kind == EXPR_SUBLINK) {
         const LogicalQuery *q = e->u.sublink->query;
-        for (uint32_t i = 0; i < q->n_outer; i++) {
+        for (uint32_t i = 0; i < q->n_outer && f->failed == ST_OK; i++) {
             if (!f->produced[q->outer[i]]) {
                 f->produced[q->outer[i]] = 1;
-                if (PUSH(f->b, &f->outer, q->outer[i]) != ST_OK) {
-                    return EXPR_STOP;
-                }
+                f->failed = PUSH(f->b, &f->outer, q->outer[i]);
             }
         }
     }
-    return EXPR_DESCEND;
+    return f->failed != ST_OK ? EXPR_STOP : EXPR_DESCEND;
 }
 
 static Status outer_expr(void *arg, const Expr **e)
 {
-    return expr_walk(*e, outer_node, arg, ((Finish *)arg)->b->cx->err);
+    Finish *f = arg;
+    return walked(f, expr_walk(*e, outer_node, f, f->b->cx->err));
 }
 
 static Status produce_query(Finish *f, const LogicalQuery *query)
