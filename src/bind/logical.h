@@ -102,7 +102,7 @@ typedef struct LogicalFunctions {
 
 typedef struct LogicalAggregate {
     LogicalExprs keys; /* columns 0..keys.n-1 are their values */
-    /* Then one column per aggregate (EXPR_AGGREGATE), then one for GROUPING if it is asked for. */
+    /* Then one column per aggregate (EXPR_AGGREGATE). GROUPING() is refused by the binder. */
     LogicalExprs aggregates;
     const uint64_t *grouping_sets; /* bit k set: key k is grouped by; NULL = one set of all keys */
     uint32_t n_grouping_sets;

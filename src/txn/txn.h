@@ -80,7 +80,7 @@ STATUS txn_purge(Ctx *cx, TxnSystem *ts, uint64_t *out_left);
 typedef struct TxnStats {
     uint64_t commits, aborts, purged, stale_tids, spilled_chunks;
     uint64_t undo_bytes, version_tables, unpurged;
-    uint64_t sweeps_of_missing_entries;
+    uint64_t sweeps_of_missing_entries; /* index entries that purge did not find; counted only, nothing is swept yet */
 } TxnStats;
 void txn_stats(TxnSystem *ts, TxnStats *out);
 
